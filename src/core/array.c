@@ -1,0 +1,28 @@
+#include "core/array.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+PetscErrorCode CordsArrayCreate(CordsType type, PetscInt items, PetscInt elements, CordsArray *array)
+{
+  size_t bytes = (size_t)items * (size_t)elements * CordsTypeSize(type);
+
+  PetscFunctionBegin;
+  array->type = type;
+  array->items = items;
+  array->elements = elements;
+  array->data = NULL;
+  if (posix_memalign(&array->data, 64, PetscMax(bytes, 64))) array->data = NULL;
+  PetscCheck(array->data, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for %zu bytes", bytes);
+  memset(array->data, 0, bytes);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsArrayDestroy(CordsArray *array)
+{
+  PetscFunctionBegin;
+  free(array->data);
+  array->data = NULL;
+  array->items = array->elements = 0;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

@@ -1,0 +1,325 @@
+#include "core/config.h"
+
+#include "core/registry.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KNOWN_MAX = 512, TEXT_MAX = 192 };
+
+/* One declared option, for -help and for suggestions. */
+typedef struct {
+  char name[64], standard[TEXT_MAX], unit[16];
+  char about[TEXT_MAX];
+} KnownOption;
+
+static KnownOption known[KNOWN_MAX];
+static PetscInt known_count;
+static PetscBool help_asked;
+
+/* PETSc reads these late or elsewhere, so PetscOptionsLeftGet may list them although they are right. */
+static const char *const read_late[] = {"snes_view",        "snes_monitor",      "snes_converged_reason", "ksp_view",
+                                        "ksp_monitor",      "ksp_converged_reason", "eps_view",           "eps_monitor",
+                                        "eps_converged_reason", "log_view",      "options_view",          "options_left",
+                                        "malloc_debug",     "malloc_view",       "on_error_abort",        "nox"};
+
+static PetscErrorCode Know(const char *name, const char *about, const char *unit, const char *standard)
+{
+  KnownOption *option;
+
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < known_count; i++) {
+    if (strcmp(known[i].name, name) == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCheck(known_count < KNOWN_MAX, PETSC_COMM_SELF, PETSC_ERR_PLIB, "more than %d options", KNOWN_MAX);
+  option = &known[known_count++];
+  snprintf(option->name, sizeof option->name, "%s", name);
+  snprintf(option->standard, sizeof option->standard, "%s", standard);
+  snprintf(option->unit, sizeof option->unit, "%s", unit);
+  snprintf(option->about, sizeof option->about, "%s", about);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConfigKnow(const char *name)
+{
+  PetscFunctionBegin;
+  PetscCall(Know(name, "", "", ""));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* PETSc's YAML reader reports a malformed file with a traceback; look for what people get wrong first. */
+static PetscErrorCode CheckYamlReadable(const char *path)
+{
+  char line[4096];
+  PetscInt number = 0;
+  FILE *file = fopen(path, "r");
+
+  PetscFunctionBegin;
+  CordsCheckUser(file, PETSC_COMM_WORLD, "-config %s: %s", path, strerror(errno));
+  while (fgets(line, sizeof line, file)) {
+    const char *first = line;
+    number++;
+    while (*first == ' ') first++;
+    if (*first == '\t') {
+      fclose(file);
+      CordsUserError(PETSC_COMM_WORLD, "-config %s: line %" PetscInt_FMT " is indented with a tab; YAML wants spaces", path,
+                     number);
+    }
+  }
+  fclose(file);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* What is wrong with a YAML file, in one line, without PETSc's traceback. */
+static PetscErrorCode QuietHandler(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode ierr,
+                                   PetscErrorType type, const char *message, void *context)
+{
+  if (type == PETSC_ERROR_INITIAL && message) snprintf((char *)context, TEXT_MAX, "%s", message);
+  return ierr;
+}
+
+PetscErrorCode CordsConfigBegin(void)
+{
+  char path[PETSC_MAX_PATH_LEN] = "", message[TEXT_MAX] = "", *given = NULL;
+  PetscOptions from_file;
+  PetscErrorCode ierr;
+
+  PetscFunctionBegin;
+  PetscCall(PetscOptionsHasName(NULL, NULL, "-cords_help", &help_asked));
+  PetscCall(CordsOptionString("-config", "YAML file with options; nested keys are joined by '_'", sizeof path, path));
+  if (!path[0] || help_asked) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(CheckYamlReadable(path));
+  PetscCall(PetscOptionsGetAll(NULL, &given));
+  PetscCall(PetscOptionsCreate(&from_file));
+  PetscCall(PetscPushErrorHandler(QuietHandler, message));
+  ierr = PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, from_file, path, PETSC_TRUE);
+  PetscCall(PetscPopErrorHandler());
+  for (char *c = message; *c; c++) {
+    if (*c == '\n') *c = ' ';
+  }
+  CordsCheckUser(!ierr, PETSC_COMM_WORLD, "-config %s: not a readable YAML file: %s", path, message);
+  PetscCall(PetscOptionsDestroy(&from_file));
+  PetscCall(PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, NULL, path, PETSC_TRUE));
+  /* the command line wins: put it back over what the file said */
+  PetscCall(PetscOptionsInsertString(NULL, given));
+  PetscCall(PetscFree(given));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscBool CordsConfigHelp(void)
+{
+  return help_asked;
+}
+
+PetscErrorCode CordsConfigPrintHelp(void)
+{
+  PetscMPIInt rank;
+
+  PetscFunctionBegin;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  for (PetscInt i = 0; i < known_count && rank == 0; i++) {
+    char usage[TEXT_MAX * 2];
+    if (!known[i].about[0]) continue;
+    snprintf(usage, sizeof usage, "%s <%s%s%s>", known[i].name, known[i].standard, known[i].unit[0] ? " " : "",
+             known[i].unit);
+    printf("  %-46s %s\n", usage, known[i].about);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscBool IsReadLate(const char *name)
+{
+  size_t length = strlen(name);
+
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(read_late); i++) {
+    size_t length_late = strlen(read_late[i]);
+    if (length >= length_late && strcmp(name + length - length_late, read_late[i]) == 0) return PETSC_TRUE;
+  }
+  return PETSC_FALSE;
+}
+
+PetscErrorCode CordsConfigCheck(void)
+{
+  PetscInt left_count;
+  char **left, **values, unknown[TEXT_MAX] = "";
+  const char *names[KNOWN_MAX], *closest;
+
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < known_count; i++) names[i] = known[i].name;
+  PetscCall(PetscOptionsLeftGet(NULL, &left_count, &left, &values));
+  for (PetscInt i = 0; i < left_count && !unknown[0]; i++) {
+    if (!IsReadLate(left[i])) snprintf(unknown, sizeof unknown, "-%s", left[i]);
+  }
+  PetscCall(PetscOptionsLeftRestore(NULL, &left_count, &left, &values));
+  if (!unknown[0]) PetscFunctionReturn(PETSC_SUCCESS);
+  closest = CordsRegistryClosest(known_count, names, unknown);
+  CordsCheckUser(!closest, PETSC_COMM_WORLD, "option %s is unknown here; did you mean %s? (-help lists all)", unknown,
+                 closest);
+  CordsUserError(PETSC_COMM_WORLD, "option %s is unknown here; -help lists all", unknown);
+}
+
+PetscErrorCode CordsConfigUsed(char **text)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscOptionsGetAll(NULL, text));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The text given for an option: found is false if it is absent; an option without a value gives "". */
+static PetscErrorCode Given(const char *name, size_t length, char *text, PetscBool *found)
+{
+  PetscFunctionBegin;
+  text[0] = '\0';
+  PetscCall(PetscOptionsGetString(NULL, NULL, name, text, length, found));
+  if (help_asked) *found = PETSC_FALSE;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode ParseReal(const char *name, const char *text, const char *kind, PetscReal minimum,
+                                PetscReal maximum, PetscReal *value)
+{
+  char *end;
+
+  PetscFunctionBegin;
+  *value = strtod(text, &end);
+  CordsCheckUser(end != text && *end == '\0' && *value == *value, PETSC_COMM_WORLD, "%s %s: not %s", name,
+                 text[0] ? text : "(no value)", kind);
+  CordsCheckUser(*value >= minimum && *value <= maximum, PETSC_COMM_WORLD, "%s %s: must be between %g and %g", name,
+                 text, (double)minimum, (double)maximum);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode ParseInt(const char *name, const char *text, PetscInt minimum, PetscInt maximum, PetscInt *value)
+{
+  PetscReal real;
+
+  PetscFunctionBegin;
+  PetscCall(ParseReal(name, text, "a whole number", (PetscReal)minimum, (PetscReal)maximum, &real));
+  CordsCheckUser(real == (PetscReal)(PetscInt)real, PETSC_COMM_WORLD, "%s %s: not a whole number", name, text);
+  *value = (PetscInt)real;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionInt(const char *name, const char *about, const char *unit, PetscInt minimum, PetscInt maximum,
+                              PetscInt *value)
+{
+  char text[TEXT_MAX];
+  PetscBool found;
+
+  PetscFunctionBegin;
+  snprintf(text, sizeof text, "%" PetscInt_FMT, *value);
+  PetscCall(Know(name, about, unit, text));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (found) PetscCall(ParseInt(name, text, minimum, maximum, value));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionReal(const char *name, const char *about, const char *unit, PetscReal minimum,
+                               PetscReal maximum, PetscReal *value)
+{
+  char text[TEXT_MAX];
+  PetscBool found;
+
+  PetscFunctionBegin;
+  snprintf(text, sizeof text, "%g", (double)*value);
+  PetscCall(Know(name, about, unit, text));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (found) PetscCall(ParseReal(name, text, "a number", minimum, maximum, value));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionBool(const char *name, const char *about, PetscBool *value)
+{
+  static const char *const yes[] = {"", "1", "true", "yes", "on"}, *const no[] = {"0", "false", "no", "off"};
+  char text[TEXT_MAX];
+  PetscBool found;
+
+  PetscFunctionBegin;
+  PetscCall(Know(name, about, "", *value ? "true" : "false"));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (!found) PetscFunctionReturn(PETSC_SUCCESS);
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(yes); i++) {
+    if (strcasecmp(text, yes[i]) == 0) *value = PETSC_TRUE, found = PETSC_FALSE;
+  }
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(no); i++) {
+    if (strcasecmp(text, no[i]) == 0) *value = PETSC_FALSE, found = PETSC_FALSE;
+  }
+  CordsCheckUser(!found, PETSC_COMM_WORLD, "%s %s: must be true or false", name, text);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionString(const char *name, const char *about, size_t length, char *value)
+{
+  char text[PETSC_MAX_PATH_LEN];
+  PetscBool found;
+
+  PetscFunctionBegin;
+  PetscCall(Know(name, about, "", value));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (!found) PetscFunctionReturn(PETSC_SUCCESS);
+  CordsCheckUser(text[0], PETSC_COMM_WORLD, "%s: has no value; it is: %s", name, about);
+  CordsCheckUser(strlen(text) < length, PETSC_COMM_WORLD, "%s: longer than %zu characters", name, length - 1);
+  PetscCall(PetscStrncpy(value, text, length));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionChoice(const char *name, const char *about, PetscInt count, const char *const names[],
+                                 PetscInt *value)
+{
+  char text[TEXT_MAX];
+  PetscBool found;
+
+  PetscFunctionBegin;
+  PetscCall(Know(name, about, "", names[*value]));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (found) PetscCall(CordsRegistryFind(name, count, names, text, value));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionRealArray(const char *name, const char *about, const char *unit, PetscReal minimum,
+                                    PetscReal maximum, PetscInt *count, PetscReal values[])
+{
+  char text[PETSC_MAX_PATH_LEN], *item, *rest = text;
+  PetscInt capacity = *count;
+  PetscBool found;
+
+  PetscFunctionBegin;
+  *count = 0;
+  PetscCall(Know(name, about, unit, "list"));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (!found) PetscFunctionReturn(PETSC_SUCCESS);
+  while ((item = strsep(&rest, ","))) {
+    CordsCheckUser(*count < capacity, PETSC_COMM_WORLD, "%s: more than %" PetscInt_FMT " values", name, capacity);
+    PetscCall(ParseReal(name, item, "a list of numbers like 1,2,3", minimum, maximum, &values[(*count)++]));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionIntArray(const char *name, const char *about, const char *unit, PetscInt minimum,
+                                   PetscInt maximum, PetscInt *count, PetscInt values[])
+{
+  PetscReal *reals;
+  PetscInt capacity = *count;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(capacity, &reals));
+  PetscCall(CordsOptionRealArray(name, about, unit, (PetscReal)minimum, (PetscReal)maximum, count, reals));
+  for (PetscInt i = 0; i < *count; i++) {
+    values[i] = (PetscInt)reals[i];
+    CordsCheckUser((PetscReal)values[i] == reals[i], PETSC_COMM_WORLD, "%s: %g is not a whole number", name,
+                   (double)reals[i]);
+  }
+  PetscCall(PetscFree(reals));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsOptionRequire(const char *name, const char *value, const char *about)
+{
+  PetscFunctionBegin;
+  CordsCheckUser(value[0] || help_asked, PETSC_COMM_WORLD, "option %s is missing; it is: %s", name, about);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

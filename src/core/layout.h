@@ -1,0 +1,39 @@
+/* Which part of a map this rank holds.
+
+   A map (an image, the activity of an area) is [row][column][channel].  Its rows and columns are cut over the Px × Py
+   grid of the domain group, its channels never:
+
+        column 0 ........ columns-1
+   row 0 +---------+---------+
+         | rank 0  | rank 1  |     rank p owns rows    [row_start, row_start + row_count)
+         +---------+---------+                 columns [column_start, column_start + column_count)
+         | rank 2  | rank 3  |     a rank may own nothing where a map is smaller than the grid
+   rows-1+---------+---------+
+
+   Today the grid is 1 × 1; nothing above conv/ uses more than CordsLayoutLocalSize, so it will not notice a cut. */
+#ifndef CORDS_CORE_LAYOUT_H
+#define CORDS_CORE_LAYOUT_H
+
+#include "core/context.h"
+
+typedef struct {
+  PetscInt rows, columns, channels; /* the whole map */
+  PetscInt row_start, row_count;
+  PetscInt column_start, column_count;
+} CordsLayout;
+
+/* Cut a map over a grid of grid_rows × grid_columns ranks, of which this is number `rank` (row by row): contiguous
+   parts whose sizes differ by at most one.  Not collective. */
+CordsLayout CordsLayoutCut(PetscInt rows, PetscInt columns, PetscInt channels, PetscInt grid_rows,
+                           PetscInt grid_columns, PetscInt rank);
+
+/* The layout of a map on the domain group of the context. */
+CordsLayout CordsLayoutOf(CordsContext context, PetscInt rows, PetscInt columns, PetscInt channels);
+
+/* Numbers of this rank's part of one map. */
+static inline PetscInt CordsLayoutLocalSize(const CordsLayout *layout)
+{
+  return layout->row_count * layout->column_count * layout->channels;
+}
+
+#endif

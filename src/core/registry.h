@@ -1,0 +1,19 @@
+/* Looking names up: tables of datasets, stages, analyses, commands, and options.
+
+   A table is a NULL-terminated array of pointers to structs whose first member is `const char *name`; it is made
+   by including a .def file twice (declare, list). */
+#ifndef CORDS_CORE_REGISTRY_H
+#define CORDS_CORE_REGISTRY_H
+
+#include "core/error.h"
+
+/* The one of names[0..count) nearest to `name` in edit distance, or NULL if none is near enough to be meant
+   (more than half of the letters differ).  Not collective. */
+const char *CordsRegistryClosest(PetscInt count, const char *const names[], const char *name);
+
+/* Find `name` among names[0..count).  Errors (user, collective on PETSC_COMM_WORLD): unknown name; the sentence
+   has the `kind` ("dataset"), the closest name and the list. */
+PetscErrorCode CordsRegistryFind(const char *kind, PetscInt count, const char *const names[], const char *name,
+                                 PetscInt *index);
+
+#endif

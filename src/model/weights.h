@@ -1,0 +1,26 @@
+/* The convolutions of a model with their effective weights w = g v/|v|, in float32 or float64, and the gradients with
+   respect to those weights.  Made from the parameters, never stored. */
+#ifndef CORDS_MODEL_WEIGHTS_H
+#define CORDS_MODEL_WEIGHTS_H
+
+#include "model/model.h"
+
+typedef struct _p_CordsWeights *CordsWeights;
+
+/* The model is borrowed and must outlive the weights. */
+PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights);
+PetscErrorCode CordsWeightsDestroy(CordsWeights *weights);
+
+/* Recompute w from g and v; call after the parameters have changed. */
+PetscErrorCode CordsWeightsUpdate(CordsWeights weights);
+
+CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection);
+
+/* ∂L/∂w of a connection, [out][in][row][column] in the weights' type; CordsConvBackwardWeights adds to it. */
+void *CordsWeightsGradient(CordsWeights weights, PetscInt connection);
+PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights);
+
+/* gradient (float, in the order of model->values) += (∂w/∂(g,v))ᵀ ∂L/∂w for every connection. */
+PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient);
+
+#endif
