@@ -22,10 +22,10 @@ static PetscInt known_count;
 static PetscBool help_asked;
 
 /* PETSc reads these late or elsewhere, so PetscOptionsLeftGet may list them although they are right. */
-static const char *const read_late[] = {"snes_view",        "snes_monitor",      "snes_converged_reason", "ksp_view",
-                                        "ksp_monitor",      "ksp_converged_reason", "eps_view",           "eps_monitor",
-                                        "eps_converged_reason", "log_view",      "options_view",          "options_left",
-                                        "malloc_debug",     "malloc_view",       "on_error_abort",        "nox"};
+static const char *const read_late[] = {
+    "snes_view",    "snes_monitor", "snes_converged_reason", "ksp_view", "ksp_monitor",  "ksp_converged_reason",
+    "eps_view",     "eps_monitor",  "eps_converged_reason",  "log_view", "options_view", "options_left",
+    "malloc_debug", "malloc_view",  "on_error_abort",        "nox"};
 
 static PetscErrorCode Know(const char *name, const char *about, const char *unit, const char *standard)
 {
@@ -66,8 +66,8 @@ static PetscErrorCode CheckYamlReadable(const char *path)
     while (*first == ' ') first++;
     if (*first == '\t') {
       fclose(file);
-      CordsUserError(PETSC_COMM_WORLD, "-config %s: line %" PetscInt_FMT " is indented with a tab; YAML wants spaces", path,
-                     number);
+      CordsUserError(PETSC_COMM_WORLD, "-config %s: line %" PetscInt_FMT " is indented with a tab; YAML wants spaces",
+                     path, number);
     }
   }
   fclose(file);

@@ -11,8 +11,10 @@ static char unfinished_path[PETSC_MAX_PATH_LEN];
 
 void CordsErrorSetUnfinished(const char *path)
 {
-  if (path) snprintf(unfinished_path, sizeof unfinished_path, "%s", path);
-  else unfinished_path[0] = '\0';
+  if (path)
+    snprintf(unfinished_path, sizeof unfinished_path, "%s", path);
+  else
+    unfinished_path[0] = '\0';
 }
 
 /* PETSc calls this once with PETSC_ERROR_INITIAL and then for every level of the traceback. */

@@ -36,9 +36,9 @@ PetscErrorCode CordsProgressUpdate(CordsContext context, CordsProgress *progress
   PetscFunctionBegin;
   if (now_s - progress->last_s < progress_interval_s && done < progress->total) PetscFunctionReturn(PETSC_SUCCESS);
   progress->last_s = now_s;
-  left_s = (now_s - progress->start_s) * (double)(progress->total - done) /
-           (double)PetscMax(done - progress->initial, 1);
-  PetscCall(CordsLog(context, "%s: %" PetscInt64_FMT " of %" PetscInt64_FMT ", about %.0f s left%s%s\n", progress->what, done,
-                     progress->total, left_s, note ? ", " : "", note ? note : ""));
+  left_s =
+      (now_s - progress->start_s) * (double)(progress->total - done) / (double)PetscMax(done - progress->initial, 1);
+  PetscCall(CordsLog(context, "%s: %" PetscInt64_FMT " of %" PetscInt64_FMT ", about %.0f s left%s%s\n", progress->what,
+                     done, progress->total, left_s, note ? ", " : "", note ? note : ""));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -1,0 +1,12 @@
+#ifndef CORDS_CONV_POOL_H
+#define CORDS_CONV_POOL_H
+
+#include "conv/conv.h"
+
+/* Average pooling k × k with padding (k−1)/2 and the padding counted in the mean, as PyTorch's AvgPool2d does.  shape:
+   CordsConvShapeSame(rows, columns, channels, channels, k, stride).  NHWC, any number of images.  Not collective. */
+PetscErrorCode CordsPoolForward(const CordsConvShape *shape, CordsType type, PetscInt n, const void *x, void *y);
+/* dx += Pᵀ dy */
+PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, PetscInt n, const void *dy, void *dx);
+
+#endif
