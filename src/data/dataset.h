@@ -3,6 +3,7 @@
 #define CORDS_DATA_DATASET_H
 
 #include "core/context.h"
+#include "data/augment.h"
 
 typedef PetscInt64 CordsSample; /* number of an image in its split of the dataset */
 
@@ -28,6 +29,9 @@ PetscErrorCode CordsDatasetOpen(CordsContext context, const char *name, const ch
 PetscErrorCode CordsDatasetDestroy(CordsDataset *dataset);
 
 const CordsDatasetFacts *CordsDatasetGetFacts(CordsDataset dataset);
+
+/* What is done to its images in training; constant until the dataset is destroyed. */
+const CordsAugmentation *CordsDatasetGetAugmentation(CordsDataset dataset);
 
 /* Pixels [row][column][channel], 0..255, of image i; label of image i.  Not collective. */
 PetscErrorCode CordsDatasetRead(CordsDataset dataset, CordsSample i, uint8_t *pixels, PetscInt *label);

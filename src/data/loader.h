@@ -12,12 +12,12 @@
 typedef struct _p_CordsLoader *CordsLoader;
 
 typedef struct {
-  PetscInt rows, columns;   /* of the images the network sees (bilinear resize if the dataset's differ) */
-  PetscInt batch;           /* images in a global batch; the last one of an epoch may be smaller */
-  CordsSample samples;      /* images used per epoch (a prefix of the permutation), 0 = all */
-  PetscBool augment;        /* flip, affine, jitter as the dataset says (training) */
-  PetscBool mix;            /* CutMix or MixUp, if the dataset says so (training) */
-  PetscBool shuffle;        /* false: samples in their own order (evaluation) */
+  PetscInt rows, columns; /* of the images the network sees (bilinear resize if the dataset's differ) */
+  PetscInt batch;         /* images in a global batch; the last one of an epoch may be smaller */
+  CordsSample samples;    /* images used per epoch (a prefix of the permutation), 0 = all */
+  PetscBool augment;      /* flip, affine, jitter as the dataset says (training) */
+  PetscBool mix;          /* CutMix or MixUp, if the dataset says so (training) */
+  PetscBool shuffle;      /* false: samples in their own order (evaluation) */
 } CordsLoaderSettings;
 
 PetscErrorCode CordsLoaderCreate(CordsContext context, CordsDataset dataset, const CordsLoaderSettings *settings,
