@@ -38,8 +38,8 @@ typedef struct {
   PetscInt spontaneous_steps, stimulus_steps, return_steps;
 
   /* derived: sizes of `inp`, and the connections with their places in the list (−1: there is none) */
-  PetscInt stem_rows, stem_columns;     /* after inp_conv */
-  PetscInt input_rows, input_columns;   /* after pooling: size of `inp` */
+  PetscInt stem_rows, stem_columns;   /* after inp_conv */
+  PetscInt input_rows, input_columns; /* after pooling: size of `inp` */
   PetscInt connection_count;
   CordsConnection connections[CORDS_CONNECTIONS_MAX];
   PetscInt stem, input_skip, readout;
@@ -67,8 +67,7 @@ PetscErrorCode CordsArchitecturePreset(const char *preset, PetscInt image_channe
 
 /* Declare and read the -architecture_* options.  image_channels and classes come from the dataset.
    Errors (user): even kernels, sizes that vanish, lists of other length than the number of areas, ... */
-PetscErrorCode CordsArchitectureFromOptions(PetscInt image_channels, PetscInt classes,
-                                            CordsArchitecture *architecture);
+PetscErrorCode CordsArchitectureFromOptions(PetscInt image_channels, PetscInt classes, CordsArchitecture *architecture);
 
 /* As YAML text, and back.  `where` names the source in error messages.  PetscFree(*text) by the caller. */
 PetscErrorCode CordsArchitectureToText(const CordsArchitecture *architecture, char **text);

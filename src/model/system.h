@@ -50,9 +50,10 @@ PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, C
 /* g += (∂z_i/∂r_{i−1})ᵀ dz, g2 += (∂z_i/∂r_{i−2})ᵀ dz;  ρ'(0) = 0 */
 PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below,
                                        const void *below2, const void *dz, void *g, void *g2);
-/* Gradient of ⟨dz, z_i⟩ with respect to V_i, skip_i, S and the stem, collected in the weights and in the input. */
-PetscErrorCode CordsSystemDriveGradient(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
-                                        const void *below, const void *below2, const void *dz);
+/* As CordsSystemDriveAdjoint, and the gradient of ⟨dz, z_i⟩ with respect to V_i, skip_i, b_i, S and the stem is
+   collected in the weights and in the input. */
+PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
+                                        const void *below, const void *below2, const void *dz, void *g, void *g2);
 /* Carry what the areas collected in the input on to S and the stem; call once after all areas. */
 PetscErrorCode CordsInputGradient(CordsInput input);
 
@@ -73,6 +74,10 @@ PetscErrorCode CordsSystemSlope(CordsSystem system, PetscInt area, PetscInt n, c
 PetscErrorCode CordsSystemResidual(CordsSystem system, PetscInt area, PetscInt n, const void *z, const void *r,
                                    void *work, void *f);
 
+/* gradient (float, in the order of model->values) += everything collected since the last zeroing */
+PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient);
+PetscErrorCode CordsSystemZeroGradient(CordsSystem system);
+
 /* --- all areas --- */
 
 /* f = F(r; image) for n = batch items of input (n = 1 where input is NULL). */
@@ -85,8 +90,7 @@ PetscErrorCode CordsLinearisationDestroy(CordsLinearisation *linearisation);
 /* Linearise all areas at r; input with batch 1 or NULL. */
 PetscErrorCode CordsLinearisationSet(CordsLinearisation linearisation, CordsInput input, const void *r);
 /* Linearise one area alone at r_i, given its drive z_i; touches nothing of the other areas. */
-PetscErrorCode CordsLinearisationSetArea(CordsLinearisation linearisation, PetscInt area, const void *z,
-                                         const void *r);
+PetscErrorCode CordsLinearisationSetArea(CordsLinearisation linearisation, PetscInt area, const void *z, const void *r);
 /* D_i as an array of neurons of the area, borrowed */
 const void *CordsLinearisationSlope(CordsLinearisation linearisation, PetscInt area);
 /* y = J v, y = Jᵀ v over all areas */
@@ -99,12 +103,13 @@ PetscErrorCode CordsLinearisationAreaAdjoint(CordsLinearisation linearisation, P
 /* --- read-out --- */
 
 /* features [item][channel] = spatial mean of ρ(r_{d−1}) + ρ(r_{d−2}) */
-PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *last, const void *before, void *features);
+PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *last, const void *before,
+                                   void *features);
 /* logits [item][class] = out_fc(features) */
 PetscErrorCode CordsSystemLogits(CordsSystem system, PetscInt n, const void *features, void *logits);
-/* Collect the gradient of out_fc's weight; dbias += Σ dlogits; dfeatures = out_fcᵀ dlogits */
-PetscErrorCode CordsSystemLogitsGradient(CordsSystem system, PetscInt n, const void *features, const void *dlogits,
-                                         void *dfeatures, float *dbias);
+/* Collect the gradient of out_fc; dfeatures = out_fcᵀ dlogits */
+PetscErrorCode CordsSystemLogitsBackward(CordsSystem system, PetscInt n, const void *features, const void *dlogits,
+                                         void *dfeatures);
 /* g += (∂features/∂r)ᵀ dfeatures, for one of the two areas read out (area d−1 or d−2), r its state */
 PetscErrorCode CordsSystemFeaturesAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *r,
                                           const void *dfeatures, void *g);

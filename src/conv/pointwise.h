@@ -1,0 +1,23 @@
+/* Elementwise operations on blocks of n numbers, float or double. */
+#ifndef CORDS_CONV_POINTWISE_H
+#define CORDS_CONV_POINTWISE_H
+
+#include "core/array.h"
+
+/* y = max(x, 0); y += max(x, 0) */
+void CordsRelu(CordsType type, size_t n, const void *x, void *y);
+void CordsReluAdd(CordsType type, size_t n, const void *x, void *y);
+/* y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0 */
+void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y);
+/* y += a · x */
+void CordsAxpy(CordsType type, size_t n, double a, const void *x, void *y);
+/* y = a · y */
+void CordsScale(CordsType type, size_t n, double a, void *y);
+/* y = a · x · w, elementwise; y may be x */
+void CordsMultiply(CordsType type, size_t n, double a, const void *x, const void *w, void *y);
+/* y[item][e] += x[item mod period][e] for `items` items of n numbers: the same bias or drive for many items */
+void CordsAddPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, void *y);
+/* x[item mod period][e] += y[item][e], summed in the order of items: the adjoint of CordsAddPeriodic */
+void CordsSumPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *y, void *x);
+
+#endif

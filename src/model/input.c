@@ -1,0 +1,127 @@
+/* What depends on the images only: inp = pool(inp_conv(image)), S inp, V_0 inp.  Constant during a phase, so computed
+   once, and its gradients are carried back once, summed over the time steps. */
+#include "conv/pool.h"
+#include "model/system_private.h"
+
+PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *input)
+{
+  const CordsArchitecture *a = &system->model->architecture;
+  CordsInput in;
+
+  PetscFunctionBegin;
+  PetscCall(PetscNew(&in));
+  in->system = system;
+  in->batch = batch;
+  in->pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, a->stem_channels, a->stem_channels,
+                                PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);
+  PetscCall(CordsArrayCreate(system->type, batch, a->image_rows * a->image_columns * a->image_channels, &in->images));
+  PetscCall(CordsArrayCreate(system->type, batch, a->stem_rows * a->stem_columns * a->stem_channels, &in->stem));
+  PetscCall(CordsArrayCreate(system->type, batch, a->input_rows * a->input_columns * a->stem_channels, &in->inp));
+  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->skip));
+  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->skip_gradient));
+  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->drive));
+  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->drive_gradient));
+  *input = in;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsInputDestroy(CordsInput *input)
+{
+  PetscFunctionBegin;
+  if (!*input) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(CordsArrayDestroy(&(*input)->images));
+  PetscCall(CordsArrayDestroy(&(*input)->stem));
+  PetscCall(CordsArrayDestroy(&(*input)->inp));
+  PetscCall(CordsArrayDestroy(&(*input)->skip));
+  PetscCall(CordsArrayDestroy(&(*input)->skip_gradient));
+  PetscCall(CordsArrayDestroy(&(*input)->drive));
+  PetscCall(CordsArrayDestroy(&(*input)->drive_gradient));
+  PetscCall(PetscFree(*input));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscInt CordsInputBatch(CordsInput input)
+{
+  return input->batch;
+}
+
+static void ZeroArray(CordsArray *array)
+{
+  memset(array->data, 0, (size_t)array->items * (size_t)array->elements * CordsTypeSize(array->type));
+}
+
+static void ConvertImages(CordsInput input, const float *images)
+{
+  size_t numbers = (size_t)input->images.items * (size_t)input->images.elements;
+
+  if (input->system->type == CORDS_F32) {
+    memcpy(input->images.data, images, numbers * sizeof(float));
+  } else {
+    for (size_t k = 0; k < numbers; k++) ((double *)input->images.data)[k] = (double)images[k];
+  }
+}
+
+PetscErrorCode CordsInputSet(CordsInput input, const float *images)
+{
+  CordsSystem system = input->system;
+  const CordsArchitecture *a = &system->model->architecture;
+  const void *stem = input->images.data;
+
+  PetscFunctionBegin;
+  ConvertImages(input, images);
+  if (a->stem >= 0) {
+    PetscCall(CordsConvForward(CordsSystemConv(system, a->stem), input->batch, input->images.data, input->stem.data,
+                               PETSC_FALSE));
+    stem = input->stem.data;
+  }
+  if (a->pool_kernel > 0) {
+    PetscCall(CordsPoolForward(&input->pool, system->type, input->batch, stem, input->inp.data));
+  } else {
+    memcpy(input->inp.data, stem, (size_t)input->batch * input->inp.elements * CordsTypeSize(system->type));
+  }
+  PetscCall(CordsConvForward(CordsSystemConv(system, a->input_skip), input->batch, input->inp.data, input->skip.data,
+                             PETSC_FALSE));
+  PetscCall(CordsConvForward(CordsSystemConv(system, a->feedforward[0]), input->batch, input->inp.data,
+                             input->drive.data, PETSC_FALSE));
+  ZeroArray(&input->skip_gradient);
+  ZeroArray(&input->drive_gradient);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Gradient of one convolution of inp: its weights, and on to inp. */
+static PetscErrorCode BackwardFromInput(CordsInput input, PetscInt connection, const void *dy, void *dinp,
+                                        PetscBool accumulate)
+{
+  CordsSystem system = input->system;
+  CordsConv conv = CordsSystemConv(system, connection);
+
+  PetscFunctionBegin;
+  PetscCall(CordsConvBackwardWeights(conv, input->batch, input->inp.data, dy,
+                                     CordsWeightsGradient(system->weights, connection)));
+  PetscCall(CordsConvBackwardData(conv, input->batch, dy, dinp, accumulate));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsInputGradient(CordsInput input)
+{
+  CordsSystem system = input->system;
+  const CordsArchitecture *a = &system->model->architecture;
+  CordsArray dinp, dstem;
+
+  PetscFunctionBegin;
+  PetscCall(CordsArrayCreate(system->type, input->batch, input->inp.elements, &dinp));
+  PetscCall(BackwardFromInput(input, a->feedforward[0], input->drive_gradient.data, dinp.data, PETSC_FALSE));
+  PetscCall(BackwardFromInput(input, a->input_skip, input->skip_gradient.data, dinp.data, PETSC_TRUE));
+  if (a->stem >= 0) {
+    PetscCall(CordsArrayCreate(system->type, input->batch, input->stem.elements, &dstem));
+    if (a->pool_kernel > 0)
+      PetscCall(CordsPoolAdjoint(&input->pool, system->type, input->batch, dinp.data, dstem.data));
+    else
+      memcpy(dstem.data, dinp.data, (size_t)input->batch * dinp.elements * CordsTypeSize(system->type));
+    PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, a->stem), input->batch, input->images.data, dstem.data,
+                                       CordsWeightsGradient(system->weights, a->stem)));
+    PetscCall(CordsArrayDestroy(&dstem));
+  }
+  PetscCall(CordsArrayDestroy(&dinp));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

@@ -1,0 +1,351 @@
+#include "model/system.h"
+
+#include "model/system_private.h"
+
+PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *system)
+{
+  const CordsArchitecture *a = &model->architecture;
+  CordsSystem s;
+
+  PetscFunctionBegin;
+  PetscCheck(model->form == CORDS_FORM_RECURRENT, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "not a recurrent network");
+  PetscCall(PetscNew(&s));
+  s->model = model;
+  s->type = type;
+  PetscCall(CordsAreaTypeFind("rate", &s->kind));
+  for (PetscInt i = 0; i < a->area_count; i++) {
+    PetscInt neurons = CordsAreaNeurons(&a->areas[i]);
+    s->offsets[i + 1] = s->offsets[i] + neurons;
+    s->laws[i].alpha = (double)CordsArchitectureAlpha(a, i);
+    PetscCall(CordsArrayCreate(type, 1, neurons, &s->biases[i]));
+    PetscCall(CordsArrayCreate(type, 1, neurons, &s->bias_gradients[i]));
+  }
+  PetscCall(CordsArrayCreate(type, 1, a->classes, &s->readout_bias));
+  PetscCall(CordsArrayCreate(type, 1, a->classes, &s->readout_bias_gradient));
+  PetscCall(CordsWeightsCreate(model, type, &s->weights));
+  PetscCall(CordsSystemSetPhi(s, a->phi, 0));
+  PetscCall(CordsSystemUpdate(s));
+  *system = s;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemDestroy(CordsSystem *system)
+{
+  CordsSystem s = *system;
+
+  PetscFunctionBegin;
+  if (!s) PetscFunctionReturn(PETSC_SUCCESS);
+  for (PetscInt i = 0; i < s->model->architecture.area_count; i++) {
+    PetscCall(CordsArrayDestroy(&s->biases[i]));
+    PetscCall(CordsArrayDestroy(&s->bias_gradients[i]));
+  }
+  PetscCall(CordsArrayDestroy(&s->readout_bias));
+  PetscCall(CordsArrayDestroy(&s->readout_bias_gradient));
+  for (int k = 0; k < CORDS_WORK_COUNT; k++) PetscCall(CordsArrayDestroy(&s->work[k]));
+  PetscCall(CordsWeightsDestroy(&s->weights));
+  PetscCall(PetscFree(s));
+  *system = NULL;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+CordsModel CordsSystemModel(CordsSystem system)
+{
+  return system->model;
+}
+
+CordsWeights CordsSystemWeights(CordsSystem system)
+{
+  return system->weights;
+}
+
+CordsType CordsSystemType(CordsSystem system)
+{
+  return system->type;
+}
+
+PetscInt CordsSystemOffset(CordsSystem system, PetscInt area)
+{
+  return system->offsets[area];
+}
+
+PetscInt CordsSystemNeurons(CordsSystem system, PetscInt area)
+{
+  return system->offsets[area + 1] - system->offsets[area];
+}
+
+void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscInt area)
+{
+  return (char *)state + (size_t)n * (size_t)system->offsets[area] * CordsTypeSize(system->type);
+}
+
+PetscErrorCode CordsSystemSetPhi(CordsSystem system, CordsPhi phi, PetscReal slope)
+{
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
+    system->laws[i].phi = phi;
+    system->laws[i].slope = (double)slope;
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemWork(CordsSystem system, CordsWork which, size_t numbers, void **data)
+{
+  CordsArray *work = &system->work[which];
+
+  PetscFunctionBegin;
+  if ((size_t)work->items < numbers) {
+    PetscCall(CordsArrayDestroy(work));
+    PetscCall(CordsArrayCreate(system->type, (PetscInt)numbers, 1, work));
+  }
+  *data = work->data;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Visit every neuron of an area in both orders: PyTorch's [channel][row][column] and ours [row][column][channel]. */
+#define FOR_EACH_NEURON(area, body)                                                                                    \
+  for (PetscInt c_ = 0, torch = 0; c_ < (area)->channels; c_++)                                                        \
+    for (PetscInt p_ = 0; p_ < (area)->rows * (area)->columns; p_++, torch++) {                                        \
+      PetscInt ours = p_ * (area)->channels + c_;                                                                      \
+      body;                                                                                                            \
+    }
+
+static void SetNumber(CordsType type, void *array, PetscInt k, double value)
+{
+  if (type == CORDS_F64)
+    ((double *)array)[k] = value;
+  else
+    ((float *)array)[k] = (float)value;
+}
+
+static double GetNumber(CordsType type, const void *array, PetscInt k)
+{
+  return type == CORDS_F64 ? ((const double *)array)[k] : (double)((const float *)array)[k];
+}
+
+/* conv_bias of area i in the model. */
+static const CordsTensor *BiasTensor(CordsModel model, PetscInt area)
+{
+  char name[32];
+
+  snprintf(name, sizeof name, "conv_bias.%" PetscInt_FMT, area);
+  return &model->tensors[CordsModelFind(model, name)];
+}
+
+PetscErrorCode CordsSystemUpdate(CordsSystem system)
+{
+  CordsModel model = system->model;
+  const float *readout_bias = CordsModelValues(model, "out_fc.bias");
+
+  PetscFunctionBegin;
+  PetscCall(CordsWeightsUpdate(system->weights));
+  for (PetscInt i = 0; i < model->architecture.area_count; i++) {
+    const float *bias = BiasTensor(model, i)->data;
+    FOR_EACH_NEURON(&model->architecture.areas[i],
+                    SetNumber(system->type, system->biases[i].data, ours, (double)bias[torch]))
+  }
+  for (PetscInt k = 0; k < model->architecture.classes; k++) {
+    SetNumber(system->type, system->readout_bias.data, k, (double)readout_bias[k]);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemZeroGradient(CordsSystem system)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsWeightsZeroGradient(system->weights));
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
+    memset(system->bias_gradients[i].data, 0, CordsSystemNumbers(system, i, 1) * CordsTypeSize(system->type));
+  }
+  memset(system->readout_bias_gradient.data, 0,
+         (size_t)system->readout_bias_gradient.elements * CordsTypeSize(system->type));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
+{
+  CordsModel model = system->model;
+  float *part = gradient + (CordsModelValues(model, "out_fc.bias") - model->values);
+
+  PetscFunctionBegin;
+  PetscCall(CordsWeightsAddGradient(system->weights, gradient));
+  for (PetscInt k = 0; k < model->architecture.classes; k++) {
+    part[k] += (float)GetNumber(system->type, system->readout_bias_gradient.data, k);
+  }
+  for (PetscInt i = 0; i < model->architecture.area_count; i++) {
+    part = gradient + (BiasTensor(model, i)->data - model->values);
+    FOR_EACH_NEURON(&model->architecture.areas[i],
+                    part[torch] += (float)GetNumber(system->type, system->bias_gradients[i].data, ours))
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemAreaInput(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
+                                    const void *below2, void **area_input)
+{
+  const CordsArchitecture *a = &system->model->architecture;
+  size_t numbers = CordsSystemNumbers(system, area - 1, n);
+  void *rectified;
+
+  PetscFunctionBegin;
+  PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_INPUT, numbers, area_input));
+  CordsRelu(system->type, numbers, below, *area_input);
+  if (area == 1) {
+    if (input) {
+      CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->skip.data, *area_input);
+    }
+  } else if (a->skip[area] < 0) {
+    CordsReluAdd(system->type, numbers, below2, *area_input);
+  } else {
+    numbers = CordsSystemNumbers(system, area - 2, n);
+    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &rectified));
+    CordsRelu(system->type, numbers, below2, rectified);
+    PetscCall(CordsConvForward(CordsSystemConv(system, a->skip[area]), n, rectified, *area_input, PETSC_TRUE));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
+                                const void *below2, void *z)
+{
+  void *area_input;
+
+  PetscFunctionBegin;
+  if (area == 0) {
+    memset(z, 0, CordsSystemNumbers(system, 0, n) * CordsTypeSize(system->type));
+    if (input) CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->drive.data, z);
+  } else {
+    PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
+    PetscCall(CordsConvForward(CordsSystemConv(system, system->model->architecture.feedforward[area]), n, area_input, z,
+                               PETSC_FALSE));
+  }
+  CordsAddPeriodic(system->type, n, 1, CordsSystemNumbers(system, area, 1), system->biases[area].data, z);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* da = V_iᵀ dz in work space, and from there to the areas below. */
+static PetscErrorCode DriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below, const void *below2,
+                                   const void *dz, void *g, void *g2, void **da)
+{
+  const CordsArchitecture *a = &system->model->architecture;
+  size_t numbers = CordsSystemNumbers(system, area - 1, n);
+  void *dskip;
+
+  PetscFunctionBegin;
+  PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_ADJOINT, numbers, da));
+  PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->feedforward[area]), n, dz, *da, PETSC_FALSE));
+  CordsReluAdjointAdd(system->type, numbers, below, *da, g);
+  if (area >= 2 && a->skip[area] < 0) {
+    CordsReluAdjointAdd(system->type, numbers, below2, *da, g2);
+  } else if (area >= 2) {
+    numbers = CordsSystemNumbers(system, area - 2, n);
+    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &dskip));
+    PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->skip[area]), n, *da, dskip, PETSC_FALSE));
+    CordsReluAdjointAdd(system->type, numbers, below2, dskip, g2);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below,
+                                       const void *below2, const void *dz, void *g, void *g2)
+{
+  void *da;
+
+  PetscFunctionBegin;
+  if (area > 0) PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, &da));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode CollectWeights(CordsSystem system, PetscInt connection, PetscInt n, const void *x, const void *dy)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, connection), n, x, dy,
+                                     CordsWeightsGradient(system->weights, connection)));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
+                                        const void *below, const void *below2, const void *dz, void *g, void *g2)
+{
+  const CordsArchitecture *a = &system->model->architecture;
+  size_t neurons = CordsSystemNumbers(system, area, 1), numbers;
+  void *area_input, *da, *rectified;
+
+  PetscFunctionBegin;
+  CordsSumPeriodic(system->type, n, 1, neurons, dz, system->bias_gradients[area].data);
+  if (area == 0) {
+    if (input) CordsSumPeriodic(system->type, n, input->batch, neurons, dz, input->drive_gradient.data);
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
+  PetscCall(CollectWeights(system, a->feedforward[area], n, area_input, dz));
+  PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, &da));
+  if (area == 1 && input) {
+    CordsSumPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), da, input->skip_gradient.data);
+  } else if (a->skip[area] >= 0) {
+    numbers = CordsSystemNumbers(system, area - 2, n);
+    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &rectified));
+    CordsRelu(system->type, numbers, below2, rectified);
+    PetscCall(CollectWeights(system, a->skip[area], n, rectified, da));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemSynapses(CordsSystem system, PetscInt area, PetscInt n, const void *r, void *u)
+{
+  return CordsConvForward(CordsSystemConv(system, system->model->architecture.recurrent[area]), n, r, u, PETSC_TRUE);
+}
+
+PetscErrorCode CordsSystemSynapsesAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *w, void *v)
+{
+  return CordsConvBackwardData(CordsSystemConv(system, system->model->architecture.recurrent[area]), n, w, v,
+                               PETSC_TRUE);
+}
+
+PetscErrorCode CordsSystemSynapsesGradient(CordsSystem system, PetscInt area, PetscInt n, const void *r, const void *du)
+{
+  return CollectWeights(system, system->model->architecture.recurrent[area], n, r, du);
+}
+
+PetscErrorCode CordsSystemStep(CordsSystem system, PetscInt area, PetscInt n, const void *u, const void *r,
+                               void *r_next)
+{
+  system->kind->step(&system->laws[area], system->type, CordsSystemNumbers(system, area, n), u, r, r_next);
+  return PETSC_SUCCESS;
+}
+
+PetscErrorCode CordsSystemSlope(CordsSystem system, PetscInt area, PetscInt n, const void *u, void *slope)
+{
+  system->kind->slope(&system->laws[area], system->type, CordsSystemNumbers(system, area, n), u, slope);
+  return PETSC_SUCCESS;
+}
+
+PetscErrorCode CordsSystemResidual(CordsSystem system, PetscInt area, PetscInt n, const void *z, const void *r,
+                                   void *work, void *f)
+{
+  size_t numbers = CordsSystemNumbers(system, area, n);
+
+  PetscFunctionBegin;
+  memcpy(work, z, numbers * CordsTypeSize(system->type));
+  PetscCall(CordsSystemSynapses(system, area, n, r, work));
+  system->kind->rhs(&system->laws[area], system->type, numbers, work, r, f);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemRhs(CordsSystem system, CordsInput input, const void *r, void *f)
+{
+  PetscInt n = input ? input->batch : 1;
+  CordsArray z, work;
+
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
+    PetscCall(CordsArrayCreate(system->type, n, CordsSystemNeurons(system, i), &z));
+    PetscCall(CordsArrayCreate(system->type, n, CordsSystemNeurons(system, i), &work));
+    PetscCall(CordsSystemDrive(system, i, n, input, i >= 1 ? CordsSystemArea(system, n, r, i - 1) : NULL,
+                               i >= 2 ? CordsSystemArea(system, n, r, i - 2) : NULL, z.data));
+    PetscCall(CordsSystemResidual(system, i, n, z.data, CordsSystemArea(system, n, r, i), work.data,
+                                  CordsSystemArea(system, n, f, i)));
+    PetscCall(CordsArrayDestroy(&z));
+    PetscCall(CordsArrayDestroy(&work));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

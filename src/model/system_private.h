@@ -1,0 +1,61 @@
+/* The insides of a system, for the files that implement model/system.h: system.c (one area, all areas), input.c,
+   linearisation.c, readout.c. */
+#ifndef CORDS_MODEL_SYSTEM_PRIVATE_H
+#define CORDS_MODEL_SYSTEM_PRIVATE_H
+
+#include "conv/pointwise.h"
+#include "model/area_type.h"
+#include "model/system.h"
+
+#include <string.h>
+
+/* Work arrays that grow on demand; each user of one is named here. */
+typedef enum {
+  CORDS_WORK_AREA_INPUT,   /* a_i */
+  CORDS_WORK_AREA_ADJOINT, /* V_iᵀ dz */
+  CORDS_WORK_SKIP,         /* ρ(r_{i−2}), skipᵀ da */
+  CORDS_WORK_SYNAPSES,     /* u or D w of one area */
+  CORDS_WORK_COUNT
+} CordsWork;
+
+struct _p_CordsSystem {
+  CordsModel model; /* borrowed */
+  CordsType type;
+  CordsWeights weights;
+  const CordsAreaType *kind;
+  CordsAreaLaw laws[CORDS_AREAS_MAX];
+  CordsArray biases[CORDS_AREAS_MAX];         /* conv_bias as [row][column][channel] */
+  CordsArray bias_gradients[CORDS_AREAS_MAX]; /* the same order */
+  CordsArray readout_bias, readout_bias_gradient;
+  PetscInt offsets[CORDS_AREAS_MAX + 1];
+  CordsArray work[CORDS_WORK_COUNT];
+};
+
+struct _p_CordsInput {
+  CordsSystem system; /* borrowed */
+  PetscInt batch;
+  CordsConvShape pool;
+  CordsArray images, stem;                  /* converted to the system's type; after inp_conv */
+  CordsArray inp, skip, drive;              /* inp, S inp, V_0 inp */
+  CordsArray skip_gradient, drive_gradient; /* with respect to the last two */
+};
+
+/* Numbers in n items of an area. */
+static inline size_t CordsSystemNumbers(CordsSystem system, PetscInt area, PetscInt n)
+{
+  return (size_t)n * (size_t)CordsSystemNeurons(system, area);
+}
+
+static inline CordsConv CordsSystemConv(CordsSystem system, PetscInt connection)
+{
+  return CordsWeightsConv(system->weights, connection);
+}
+
+/* At least `numbers` numbers of work space; contents undefined. */
+PetscErrorCode CordsSystemWork(CordsSystem system, CordsWork which, size_t numbers, void **data);
+
+/* a_i for n items, in work space CORDS_WORK_AREA_INPUT (i ≥ 1). */
+PetscErrorCode CordsSystemAreaInput(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
+                                    const void *below2, void **area_input);
+
+#endif

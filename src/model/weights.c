@@ -1,0 +1,102 @@
+#include "model/weights.h"
+
+#include "model/weight_norm.h"
+
+#include <string.h>
+
+struct _p_CordsWeights {
+  CordsModel model;
+  CordsType type;
+  CordsConv convs[CORDS_CONNECTIONS_MAX];
+  CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [out][in][row][column] each */
+  CordsArray work;                             /* the largest effective weight */
+};
+
+static PetscInt RowLength(const CordsConvShape *shape)
+{
+  return shape->in_channels * shape->kernel_rows * shape->kernel_columns;
+}
+
+PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights)
+{
+  const CordsArchitecture *a = &model->architecture;
+  PetscInt largest = 0;
+
+  PetscFunctionBegin;
+  PetscCall(PetscNew(weights));
+  (*weights)->model = model;
+  (*weights)->type = type;
+  for (PetscInt k = 0; k < a->connection_count; k++) {
+    const CordsConvShape *shape = &a->connections[k].shape;
+    PetscInt size = shape->out_channels * RowLength(shape);
+    PetscCall(CordsConvCreate(shape, type, NULL, &(*weights)->convs[k]));
+    PetscCall(CordsArrayCreate(type, 1, size, &(*weights)->gradients[k]));
+    largest = PetscMax(largest, size);
+  }
+  PetscCall(CordsArrayCreate(type, 1, largest, &(*weights)->work));
+  PetscCall(CordsWeightsUpdate(*weights));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsWeightsDestroy(CordsWeights *weights)
+{
+  PetscFunctionBegin;
+  if (!*weights) PetscFunctionReturn(PETSC_SUCCESS);
+  for (PetscInt k = 0; k < (*weights)->model->architecture.connection_count; k++) {
+    PetscCall(CordsConvDestroy(&(*weights)->convs[k]));
+    PetscCall(CordsArrayDestroy(&(*weights)->gradients[k]));
+  }
+  PetscCall(CordsArrayDestroy(&(*weights)->work));
+  PetscCall(PetscFree(*weights));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsWeightsUpdate(CordsWeights weights)
+{
+  CordsModel model = weights->model;
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < model->architecture.connection_count; k++) {
+    const CordsConvShape *shape = &model->architecture.connections[k].shape;
+    PetscInt g = CordsModelConnectionTensor(model, k);
+    CordsWeightNormForward(shape->out_channels, RowLength(shape), model->tensors[g].data, model->tensors[g + 1].data,
+                           weights->type, weights->work.data);
+    PetscCall(CordsConvSetWeights(weights->convs[k], weights->work.data));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection)
+{
+  return weights->convs[connection];
+}
+
+void *CordsWeightsGradient(CordsWeights weights, PetscInt connection)
+{
+  return weights->gradients[connection].data;
+}
+
+PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights)
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < weights->model->architecture.connection_count; k++) {
+    CordsArray *gradient = &weights->gradients[k];
+    memset(gradient->data, 0, (size_t)gradient->elements * CordsTypeSize(gradient->type));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
+{
+  CordsModel model = weights->model;
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < model->architecture.connection_count; k++) {
+    const CordsConvShape *shape = &model->architecture.connections[k].shape;
+    const CordsTensor *g = &model->tensors[CordsModelConnectionTensor(model, k)], *v = g + 1;
+    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type,
+                           weights->gradients[k].data, gradient + (g->data - model->values),
+                           gradient + (v->data - model->values));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
