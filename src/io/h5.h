@@ -1,4 +1,4 @@
-/* The only file that calls HDF5.
+/* HDF5 files.  Only h5*.c of this folder call HDF5.
 
    Rank 0 touches the file; what is read is broadcast, what is written is taken from rank 0.  All functions are
    collective on the context's comm and fail on all ranks together.  A file is written under PATH.part and gets its
@@ -12,6 +12,9 @@
 typedef struct _p_CordsH5 *CordsH5;
 
 enum { CORDS_H5_DIMENSIONS_MAX = 6 };
+
+/* "1.10.8".  Not collective. */
+PetscErrorCode CordsH5LibraryVersion(size_t length, char *text);
 
 /* Start writing PATH.part.  Makes no directories.
    Errors (user): not writable, names the path and the reason. */
@@ -52,11 +55,14 @@ PetscErrorCode CordsH5ReadArray(CordsH5 file, const char *name, CordsFileType ty
 PetscErrorCode CordsH5ReadRows(CordsH5 file, const char *name, CordsFileType type, PetscInt64 start, PetscInt64 count,
                                void *data);
 
-/* Names of the arrays directly in a group ("" = root), sorted; (*names)[i] and *names freed by CordsH5FreeNames. */
+/* Names of the arrays directly in a group ("" = root), sorted; none if there is no such group.
+   (*names)[i] and *names freed by CordsH5FreeNames. */
 PetscErrorCode CordsH5List(CordsH5 file, const char *group, PetscInt *count, char ***names);
+/* The same for the groups in a group. */
+PetscErrorCode CordsH5ListGroups(CordsH5 file, const char *group, PetscInt *count, char ***names);
 PetscErrorCode CordsH5FreeNames(PetscInt count, char ***names);
 
-/* Attributes of an object ("/" or a group, made if missing when writing). */
+/* Attributes of an object: "/", an array, or a group (made if missing when writing).  Numbers must be finite. */
 PetscErrorCode CordsH5WriteText(CordsH5 file, const char *object, const char *attribute, const char *text);
 PetscErrorCode CordsH5WriteInt(CordsH5 file, const char *object, const char *attribute, PetscInt64 value);
 PetscErrorCode CordsH5WriteReal(CordsH5 file, const char *object, const char *attribute, double value);
