@@ -10,11 +10,9 @@
     {                                                                                                                  \
       T *out = features + (size_t)k * channels;                                                                        \
       const T *in = r + (size_t)k * pixels * channels;                                                                 \
-      for (PetscInt c = 0; c < channels; c++) {                                                                        \
-        T sum = 0;                                                                                                     \
-        for (PetscInt p = 0; p < pixels; p++) sum += in[p * channels + c] > 0 ? in[p * channels + c] : 0;              \
-        out[c] += weight * sum;                                                                                        \
-      }                                                                                                                \
+      for (PetscInt p = 0; p < pixels; p++)                                                                            \
+        for (PetscInt c = 0; c < channels; c++)                                                                        \
+          out[c] += in[p * channels + c] > 0 ? weight * in[p * channels + c] : 0;                                      \
     }                                                                                                                  \
   }                                                                                                                    \
   static void FeaturesAdjoint##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *r, const T *d, T *g)    \

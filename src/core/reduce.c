@@ -1,0 +1,51 @@
+#include "core/reduce.h"
+
+#include "core/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* counts and displacements of the parts that the ranks add */
+static PetscErrorCode Parts(CordsContext context, PetscInt count, PetscMPIInt **counts, PetscMPIInt **starts)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc2(context->size, counts, context->size, starts));
+  for (PetscMPIInt rank = 0; rank < context->size; rank++) {
+    CordsLayout part = CordsLayoutCut(count, 1, 1, context->size, 1, rank);
+    (*counts)[rank] = (PetscMPIInt)part.row_count;
+    (*starts)[rank] = (PetscMPIInt)part.row_start;
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+#define DEFINE_SUM(T, suffix, mpi_type)                                                                                \
+  PetscErrorCode CordsReduceSum##suffix(CordsContext context, PetscInt count, T *values)                               \
+  {                                                                                                                    \
+    PetscMPIInt *counts, *starts, *gathered_counts, *gathered_starts, mine;                                            \
+    T *gathered;                                                                                                       \
+                                                                                                                       \
+    PetscFunctionBegin;                                                                                                \
+    if (context->size == 1) PetscFunctionReturn(PETSC_SUCCESS);                                                        \
+    PetscCall(Parts(context, count, &counts, &starts));                                                                \
+    mine = counts[context->rank];                                                                                      \
+    PetscCall(PetscMalloc3((size_t)mine * context->size + 1, &gathered, context->size, &gathered_counts,               \
+                           context->size, &gathered_starts));                                                          \
+    for (PetscMPIInt rank = 0; rank < context->size; rank++) {                                                         \
+      gathered_counts[rank] = mine;                                                                                    \
+      gathered_starts[rank] = rank * mine;                                                                             \
+    }                                                                                                                  \
+    PetscCallMPI(MPI_Alltoallv(values, counts, starts, mpi_type, gathered, gathered_counts, gathered_starts, mpi_type, \
+                               context->comm));                                                                        \
+    for (PetscMPIInt k = 0; k < mine; k++) {                                                                           \
+      T sum = gathered[k];                                                                                             \
+      for (PetscMPIInt rank = 1; rank < context->size; rank++) sum += gathered[(size_t)rank * mine + k];               \
+      values[starts[context->rank] + k] = sum;                                                                         \
+    }                                                                                                                  \
+    PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, mpi_type, values, counts, starts, mpi_type, context->comm));          \
+    PetscCall(PetscFree3(gathered, gathered_counts, gathered_starts));                                                 \
+    PetscCall(PetscFree2(counts, starts));                                                                             \
+    PetscFunctionReturn(PETSC_SUCCESS);                                                                                \
+  }
+
+DEFINE_SUM(float, F32, MPI_FLOAT)
+DEFINE_SUM(double, F64, MPI_DOUBLE)

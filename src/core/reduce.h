@@ -1,0 +1,12 @@
+/* Sums over ranks in a fixed order: the result depends on the number of ranks, never on timing. */
+#ifndef CORDS_CORE_REDUCE_H
+#define CORDS_CORE_REDUCE_H
+
+#include "core/context.h"
+
+/* values [count] of every rank is replaced by the sum, added in the order of the ranks.  Collective.  Each rank adds
+   one part of the array and the parts are exchanged: 2 · count numbers sent and received per rank. */
+PetscErrorCode CordsReduceSumF32(CordsContext context, PetscInt count, float *values);
+PetscErrorCode CordsReduceSumF64(CordsContext context, PetscInt count, double *values);
+
+#endif
