@@ -124,6 +124,7 @@ static PetscInt Reflect(PetscInt i, PetscInt n)
 {
   PetscInt period = 2 * (n - 1);
 
+  if (i >= 0 && i < n) return i; /* nearly always: spare the divisions */
   if (n == 1) return 0;
   i = ((i % period) + period) % period;
   return i < n ? i : period - i;
@@ -140,27 +141,36 @@ static PetscInt GaussianKernel(double sigma, float kernel[KERNEL_HALF_MAX + 1])
   return half;
 }
 
+/* Along the rows: whole lines are added, which the compiler turns into vector instructions. */
+static void SmoothRows(PetscInt rows, PetscInt columns, PetscInt half, const float *kernel, const float *input,
+                       float *output)
+{
+  memset(output, 0, (size_t)rows * (size_t)columns * sizeof *output);
+  for (PetscInt row = 0; row < rows; row++) {
+    float *to = output + (size_t)row * (size_t)columns;
+    for (PetscInt k = -half; k <= half; k++) {
+      const float weight = kernel[PetscAbsInt(k)], *from = input + (size_t)Reflect(row + k, rows) * (size_t)columns;
+      for (PetscInt column = 0; column < columns; column++) to[column] += weight * from[column];
+    }
+  }
+}
+
+static void Transpose(PetscInt rows, PetscInt columns, const float *input, float *output)
+{
+  for (PetscInt row = 0; row < rows; row++)
+    for (PetscInt column = 0; column < columns; column++)
+      output[(size_t)column * (size_t)rows + (size_t)row] = *input++;
+}
+
 void CordsAugmentSmooth(PetscInt rows, PetscInt columns, double sigma, float *field, float *work)
 {
   float kernel[KERNEL_HALF_MAX + 1];
   PetscInt half = GaussianKernel(sigma, kernel);
 
-  for (PetscInt row = 0; row < rows; row++) { /* along the rows of the field: whole lines are added */
-    float *to = work + (size_t)row * (size_t)columns;
-    memset(to, 0, (size_t)columns * sizeof *to);
-    for (PetscInt k = -half; k <= half; k++) {
-      const float *from = field + (size_t)Reflect(row + k, rows) * (size_t)columns;
-      for (PetscInt column = 0; column < columns; column++) to[column] += kernel[PetscAbsInt(k)] * from[column];
-    }
-  }
-  for (PetscInt row = 0; row < rows; row++) {
-    const float *from = work + (size_t)row * (size_t)columns;
-    for (PetscInt column = 0; column < columns; column++) {
-      float sum = 0;
-      for (PetscInt k = -half; k <= half; k++) sum += kernel[PetscAbsInt(k)] * from[Reflect(column + k, columns)];
-      field[(size_t)row * (size_t)columns + (size_t)column] = sum;
-    }
-  }
+  SmoothRows(rows, columns, half, kernel, field, work);
+  Transpose(rows, columns, work, field);
+  SmoothRows(columns, rows, half, kernel, field, work);
+  Transpose(columns, rows, work, field);
 }
 
 /* Add weight · input(row, column) to a pixel, if it is inside. */
