@@ -23,6 +23,7 @@ struct _p_CordsLoader {
   float *mixed;       /* [image] the network's, before mixing */
   PetscInt *labels;   /* [image] */
   CordsSample *samples;
+  int thread_count;
   float *work; /* [thread][work_size] */
   size_t work_size;
 };
@@ -80,7 +81,8 @@ static PetscErrorCode AllocateBuffers(CordsLoader loader)
   PetscCall(PetscMalloc1(images * ImageSize(loader->shape), &loader->mixed));
   PetscCall(PetscMalloc1(images, &loader->labels));
   PetscCall(PetscMalloc1(images, &loader->samples));
-  PetscCall(PetscMalloc1((size_t)omp_get_max_threads() * loader->work_size, &loader->work));
+  loader->thread_count = omp_get_max_threads();
+  PetscCall(PetscMalloc1((size_t)loader->thread_count * loader->work_size, &loader->work));
   if (loader->settings.shuffle) PetscCall(PetscMalloc1((size_t)facts->count, &loader->order));
   loader->order_epoch = -1;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -206,7 +208,7 @@ static void MakeImages(CordsLoader loader, PetscInt epoch, PetscInt count, float
   const CordsAugmentation *augmentation = CordsDatasetGetAugmentation(loader->dataset);
   size_t size = ImageSize(loader->shape);
 
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(loader->thread_count)
   for (PetscInt i = 0; i < count; i++) {
     CordsRandomKey key = {.seed = loader->context->seed,
                           .purpose = CORDS_RANDOM_AUGMENT,
