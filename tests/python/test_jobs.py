@@ -1,0 +1,229 @@
+"""jobs/: the rendered script, mistakes as one sentence, and a real training in a real Slurm that its time limit stops,
+that goes back into the queue, and that ends bit-identical to a training that nobody stopped."""
+
+import math
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+import unittest
+
+import h5py
+import yaml
+
+import slurm  # tests/support
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SUBMIT = SOURCE / "jobs" / "submit.py"
+CORDS = os.environ.get("CORDS", str(SOURCE / "build" / "cords"))
+IMAGES = "/usr/share/datasets/fashion-mnist"
+
+# The job's time limit is one minute, Slurm's shortest.  Slurm looks at time limits twice a minute and sends the signal
+# up to half a minute early: 25 s before the end means 5 to 35 s after the start.  The training must take longer.
+TIME_LIMIT, SIGNAL_S, TRAINING_S = "00:01:00", 25, 45
+
+TRAINING = {
+    "seed": 3,
+    "architecture": {"channels": [4, 4], "strides": [1, 1], "image_rows": 14, "image_columns": 14, "stem_kernel": 3,
+                     "stem_channels": 4, "stem_stride": 1, "pool_kernel": 3, "pool_stride": 2, "stimulus_steps": 10,
+                     "spontaneous_steps": 10, "return_steps": 10},
+    "stages": ["compatibility", "finetune"],
+    "compatibility": {"epochs": 1, "batch": 16, "samples": 320, "learning_rate": 0.05},
+    "finetune": {"epochs": 1, "batch": 16, "samples": 320, "learning_rate": 1e-3, "clip": 1.0},
+    "checkpoint": {"interval_s": 3600},  # so that only the signal makes one
+}
+
+
+def submit(*words, folder=SOURCE, environment=None):
+    return subprocess.run(["/usr/bin/python3", SUBMIT, *words], cwd=folder, env=environment, capture_output=True,
+                          text=True, timeout=60)
+
+
+def site(folder, **changes):
+    """The path of a site file like local.yaml with some changes."""
+    contents = yaml.safe_load((SOURCE / "jobs/sites/local.yaml").read_text())
+    path = pathlib.Path(folder) / "here.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in dict(contents, **changes).items() if value is not None}))
+    return str(path)
+
+
+class Script(unittest.TestCase):
+    """What --dry-run prints."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def script(self, *words, **changes):
+        done = submit("--site", site(self.folder.name, **changes), "--name", "job", "--time", "01:00:00", "--dry-run", *words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(subprocess.run(["bash", "-n"], input=done.stdout, text=True).returncode, 0, done.stdout)
+        return done.stdout.splitlines()
+
+    def mistake(self, *words, **changes):
+        """The one sentence that a wrong call prints."""
+        common = ["--name", "job", "--time", "01:00:00"]
+        if "--site" not in words:
+            common += ["--site", site(self.folder.name, **changes)]
+        done = submit(*common, *words)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        return done.stderr
+
+    def test_requests(self):
+        lines = self.script("--ranks", "6", "--cores", "4", "--", "cords", "train", "-output", "{scratch}/run",
+                            launcher="mpirun -n {ranks}", partition="fast", account="grant", memory="8G",
+                            modules=["gcc/12", "openmpi"], cores_per_node=8, scratch="/scratch/me")
+        for line in ("#SBATCH --partition=fast", "#SBATCH --account=grant", "#SBATCH --mem=8G", "#SBATCH --nodes=3",
+                     "#SBATCH --ntasks=6", "#SBATCH --cpus-per-task=4", "#SBATCH --requeue",
+                     "#SBATCH --open-mode=append", "#SBATCH --signal=B:USR1@30", "module load gcc/12",
+                     f"mpirun -n 6 {SOURCE}/build/cords train -output /scratch/me/run &"):
+            self.assertIn(line, lines)
+
+    def test_what_a_site_leaves_empty_is_left_out(self):
+        lines = self.script("--", "cords", "info")
+        self.assertFalse([line for line in lines if "partition" in line or "account" in line or "module" in line])
+
+    def test_arguments_are_quoted(self):
+        self.assertIn(f"{SOURCE}/build/cords train -config 'a b;$(c).yaml' &",
+                      self.script("--", "cords", "train", "-config", "a b;$(c).yaml"))
+
+    def test_every_site_of_the_repository(self):
+        for path in (SOURCE / "jobs/sites").glob("*.yaml"):
+            done = submit("--site", path.stem, "--name", "job", "--time", "1-00:00:00", "--dry-run", "--", "cords", "info")
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_mistakes(self):
+        command = ["--", "cords", "info"]
+        for sentence, words, changes in (
+                ("did you mean local?", ["--site", "locl", *command], {}),
+                ("--time 90", ["--time", "90", *command], {}),
+                ("shorter than the 30 s", ["--time", "00:00:20", *command], {}),
+                ("--ranks 0", ["--ranks", "0", *command], {}),
+                ("no launcher for more than one rank", ["--ranks", "2", *command], {}),
+                ("--cores 3: a node of this site has 2", ["--cores", "3", *command], {}),
+                ("--cores 0", ["--cores", "0", *command], {}),
+                ("--name", ["--name", "a\n#SBATCH --uid=0", *command], {}),
+                ("--folder /nowhere", ["--folder", "/nowhere", *command], {}),
+                ("begin with cords", ["--", "train"], {}),
+                ("begin with cords", [], {}),
+                ("unknown key modulse; did you mean modules?", command, {"modulse": []}),
+                ("the key scratch is missing", command, {"scratch": None}),
+                ("cores_per_node is 'two', but should be a whole number", command, {"cores_per_node": "two"}),
+                ("partition is 'a b'", command, {"partition": "a b"}),
+                ("No such file", ["--site", "/nowhere/x.yaml", *command], {})):
+            with self.subTest(sentence):
+                self.assertIn(sentence, self.mistake(*words, **changes))
+
+    def test_a_site_file_that_is_not_yaml(self):
+        path = pathlib.Path(self.folder.name) / "bad.yaml"
+        for contents, sentence in ((b"a: [", "not YAML"), (b"\xff\xfe\x00", "not YAML"), (b"just words", "should be lines")):
+            path.write_bytes(contents)
+            self.assertIn(sentence, self.mistake("--site", str(path), "--", "cords", "info"))
+
+
+def parameters(path):
+    """All parameter arrays of a network, by name, as bytes."""
+    found = {}
+    with h5py.File(path) as file:
+        file["parameters"].visititems(lambda name, thing: found.update({name: thing[()].tobytes()})
+                                      if isinstance(thing, h5py.Dataset) else None)
+    return found
+
+
+class Training(unittest.TestCase):
+    """A real job."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="cords-jobs-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.cluster = slurm.Cluster(cls.folder / "slurm")
+        cls.addClassCleanup(cls.cluster.stop)
+        cls.cluster.start()
+
+    def train(self, config, output):
+        """The same command without Slurm; how long it took."""
+        environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        start = time.monotonic()
+        done = subprocess.run([CORDS, *self.arguments(config, output)], env=environment, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return time.monotonic() - start
+
+    def arguments(self, config, output):
+        return ["train", "-config", str(config), "-dataset", "fashion_mnist", "-data", IMAGES, "-output", str(output)]
+
+    def config(self, name, epochs):
+        path = self.folder / name
+        path.write_text(yaml.safe_dump(dict(TRAINING, finetune=dict(TRAINING["finetune"], epochs=epochs))))
+        return path
+
+    def epochs_for(self, seconds):
+        """How many epochs of the last stage take that long on this machine."""
+        short = self.train(self.config("short.yaml", 1), self.folder / "short")
+        longer = self.train(self.config("longer.yaml", 5), self.folder / "longer")
+        return max(2, math.ceil(seconds / max((longer - short) / 4, 0.01)))
+
+    def wait_until(self, what, ready, limit_s):
+        end = time.monotonic() + limit_s
+        while not ready():
+            self.assertLess(time.monotonic(), end, f"{what} did not happen in {limit_s} s\n{self.log()}\n"
+                            f"{self.cluster.logs()}")
+            time.sleep(0.5)
+
+    def log(self):
+        path = self.folder / "job.log"
+        return path.read_text() if path.exists() else "no log"
+
+    def test_stopped_by_the_time_limit_requeued_and_finished(self):
+        config = self.config("train.yaml", self.epochs_for(TRAINING_S))
+        done = submit("--site", site(self.folder, program=CORDS, cores_per_node=1, scratch=str(self.folder)),
+                      "--name", "job", "--time", TIME_LIMIT, "--signal", str(SIGNAL_S), "--folder", str(self.folder),
+                      "--", "cords", *self.arguments(config, "{scratch}/job"), environment=self.cluster.environment)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        number = done.stdout.split()[1]
+        self.train(config, self.folder / "undisturbed")  # beside the job, on the other core
+
+        def state():
+            return self.cluster.job(number).get("JobState", "")
+
+        def ended():
+            if state() == "PENDING" and "goes back into the queue" in self.log():
+                # Slurm lets a requeued job wait for two minutes
+                self.cluster.run("scontrol", "update", f"jobid={number}", "StartTime=now")
+            return state() in ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
+
+        self.wait_until("the end of the job", ended, 180)
+        self.assertEqual(state(), "COMPLETED", self.log())
+        self.assertGreaterEqual(int(self.cluster.job(number)["Restarts"]), 1, self.log())
+        self.assertIn("restart 1", self.log())
+        self.assertIn("out of time, goes back into the queue", self.log())
+        with self.subTest("bit-identical to the training that nobody stopped"):
+            stopped, whole = (parameters(self.folder / run / "model.h5") for run in ("job", "undisturbed"))
+            self.assertTrue(whole)
+            self.assertEqual(sorted(stopped), sorted(whole))
+            self.assertEqual([name for name in whole if stopped[name] != whole[name]], [])
+
+    def test_a_cancelled_job_stays_stopped(self):
+        done = submit("--site", site(self.folder, program="/bin/sleep"), "--name", "cancelled", "--time", TIME_LIMIT,
+                      "--folder", str(self.folder), "--", "cords", "1000", environment=self.cluster.environment)
+        number = done.stdout.split()[1]
+        self.wait_until("the start of the job", lambda: self.cluster.job(number).get("JobState") == "RUNNING", 60)
+        self.cluster.run("scancel", number)
+        self.wait_until("the end of the job", lambda: self.cluster.ask("squeue", "-h", "-j", number) == "", 60)
+        self.assertEqual(self.cluster.job(number)["JobState"], "CANCELLED")
+        self.assertEqual(self.cluster.job(number)["Restarts"], "0")
+
+    def test_a_mistake_is_not_repeated(self):
+        done = submit("--site", site(self.folder, program="/bin/false"), "--name", "wrong", "--time", TIME_LIMIT,
+                      "--folder", str(self.folder), "--", "cords", "train", environment=self.cluster.environment)
+        number = done.stdout.split()[1]
+        self.wait_until("the end of the wrong job", lambda: self.cluster.job(number).get("JobState") == "FAILED", 60)
+        self.assertEqual(self.cluster.job(number)["Restarts"], "0")
+        self.assertEqual(self.cluster.job(number)["ExitCode"], "1:0")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
