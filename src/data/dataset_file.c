@@ -144,7 +144,10 @@ static PetscInt64 ReadStream(CordsDatasetFile file, size_t bytes, void *buffer, 
   const char *text = gzerror(file->stream, &code);
 
   if (code == Z_OK || code == Z_STREAM_END) return got;
-  if (code == Z_ERRNO) text = strerror(errno);
+  if (code == Z_ERRNO)
+    text = strerror(errno);
+  else if (strstr(text, ": "))
+    text = strrchr(text, ':') + 2; /* zlib puts the path in front */
   snprintf(problem, PROBLEM_LENGTH, "%s: cannot be read: it is %s (%s)", file->path,
            code == Z_BUF_ERROR    ? "a truncated gzip file"
            : code == Z_DATA_ERROR ? "a damaged gzip file"
