@@ -128,7 +128,7 @@ herr_t CordsH5CloseIdHere(hid_t id)
 /* ---- making, opening ---- */
 
 /* Silence HDF5's own traceback; ours is one sentence. */
-static hid_t FileAccess(void)
+static hid_t FileAccess(PetscBool writing)
 {
   hid_t access;
 
@@ -141,6 +141,8 @@ static hid_t FileAccess(void)
   H5Pset_file_locking(access, 0, 1);
   /* Closing the file closes everything in it, also after an error. */
   H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
+  /* Numbers go to the disk when they are written, not when an array is closed: HDF5 crashes later if that fails. */
+  if (writing) H5Pset_cache(access, 0, 0, 0, 0);
   return access;
 }
 
@@ -193,7 +195,7 @@ static void CreateHere(CordsH5 file, CordsH5Message message)
   }
   close(descriptor);
   CordsErrorSetUnfinished(file->part);
-  access = FileAccess();
+  access = FileAccess(PETSC_TRUE);
   file->id = H5Fcreate(file->part, H5F_ACC_TRUNC, H5P_DEFAULT, access);
   if (file->id < 0) {
     snprintf(message, CORDS_H5_MESSAGE_LENGTH, "cannot write '%s': %s", file->path, FindCause().text);
@@ -252,7 +254,7 @@ static void OpenHere(CordsH5 file, CordsH5Message message)
   hid_t access;
 
   if (!ReadableHere(file, &bytes, message)) return;
-  access = FileAccess();
+  access = FileAccess(PETSC_FALSE);
   if (H5Fis_hdf5(file->path) <= 0) {
     snprintf(message, CORDS_H5_MESSAGE_LENGTH, "'%s' is not an HDF5 file", file->path);
   } else {
