@@ -218,8 +218,20 @@ PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, C
     PetscCall(CordsConvForward(CordsSystemConv(system, system->model->architecture.feedforward[area]), n, area_input, z,
                                PETSC_FALSE));
   }
-  CordsAddPeriodic(system->type, n, 1, CordsSystemNumbers(system, area, 1), system->biases[area].data, z);
+  PetscCall(CordsSystemAddBias(system, area, n, z));
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemAddBias(CordsSystem system, PetscInt area, PetscInt n, void *z)
+{
+  CordsAddPeriodic(system->type, n, 1, CordsSystemNumbers(system, area, 1), system->biases[area].data, z);
+  return PETSC_SUCCESS;
+}
+
+PetscErrorCode CordsSystemBiasBackward(CordsSystem system, PetscInt area, PetscInt n, const void *dz)
+{
+  CordsSumPeriodic(system->type, n, 1, CordsSystemNumbers(system, area, 1), dz, system->bias_gradients[area].data);
+  return PETSC_SUCCESS;
 }
 
 /* da = V_iᵀ dz in work space, and from there to the areas below. */
@@ -271,7 +283,7 @@ PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, Petsc
   void *area_input, *da, *rectified;
 
   PetscFunctionBegin;
-  CordsSumPeriodic(system->type, n, 1, neurons, dz, system->bias_gradients[area].data);
+  PetscCall(CordsSystemBiasBackward(system, area, n, dz));
   if (area == 0) {
     if (input) CordsSumPeriodic(system->type, n, input->batch, neurons, dz, input->drive_gradient.data);
     PetscFunctionReturn(PETSC_SUCCESS);

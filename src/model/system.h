@@ -57,6 +57,10 @@ PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, Petsc
 /* Carry what the areas collected in the input on to S and the stem; call once after all areas. */
 PetscErrorCode CordsInputGradient(CordsInput input);
 
+/* z += b_i for n items; its adjoint collects Σ dz as the gradient of b_i */
+PetscErrorCode CordsSystemAddBias(CordsSystem system, PetscInt area, PetscInt n, void *z);
+PetscErrorCode CordsSystemBiasBackward(CordsSystem system, PetscInt area, PetscInt n, const void *dz);
+
 /* u += W_i r */
 PetscErrorCode CordsSystemSynapses(CordsSystem system, PetscInt area, PetscInt n, const void *r, void *u);
 /* v += W_iᵀ w */

@@ -1,0 +1,23 @@
+/* What stages 3 to 5 share: a trial of the network in time, its loss, and the gradient through it. */
+#ifndef CORDS_TRAIN_TRIAL_H
+#define CORDS_TRAIN_TRIAL_H
+
+#include "train/rollout.h"
+#include "train/stage.h"
+
+typedef struct _p_CordsTrial *CordsTrial;
+
+/* with_baseline: spontaneous phase before and return phase after the stimulus (stages 4, 5), or the stimulus alone from
+   r = 0 (stage 3).  The return phase is left out where spontaneous_weight is 0. */
+PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
+                                PetscBool with_baseline, CordsTrial *trial);
+PetscErrorCode CordsTrialDestroy(CordsTrial *trial);
+
+/* φ for the next gradient. */
+PetscErrorCode CordsTrialSetPhi(CordsTrial trial, CordsPhi phi, PetscReal slope);
+
+/* Contract of CordsStageGradient, gradient zero on entry. */
+PetscErrorCode CordsTrialGradient(CordsTrial trial, PetscInt n, PetscInt total, const float *images,
+                                  const float *labels, float *gradient, CordsMetrics *metrics);
+
+#endif
