@@ -1,0 +1,219 @@
+"""The first lines of the report: what was done and what came out, in plain sentences built from the files.
+
+Every function takes a Run and returns what it can say; what is missing is said to be missing."""
+
+import os
+import re
+
+import numpy
+
+from cords_results import MissingResult
+from tables import VERDICTS, input_state, number, with_unit
+
+STAGES = ("compatibility", "inverse", "linear", "parametric", "finetune")
+
+
+def optional(run, name):
+    try:
+        return run.file(name)
+    except MissingResult:
+        return None
+
+
+def plural(count, one, many=None):
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def option(run, name):
+    """Value of an option in the files' option lines, or "" where no file names it."""
+    for file in run.files():
+        found = re.search(rf"(?:^|\s)-{name}[\s=]+(\S+)", str(run.file(file).run.get("options", "")))
+        if found:
+            return found.group(1).strip("'\"")
+    return ""
+
+
+def quick(run):
+    """Why this run is not the full one, or "".  A run says so by an attribute `quick`, in its options or by its name."""
+    for name in run.files():
+        made = run.file(name).run
+        if str(made.get("quick", "0")).lower() not in ("0", "false", "no", ""):
+            return f"{name} is marked as quick"
+        found = re.search(r"(?<!\S)-\w*quick\b|\S*quick[^/\s]*\.ya?ml|(?<!\S)-(?:train_|training_)?samples_max[\s=]+\S+",
+                          f"{made.get('command', '')} {made.get('options', '')}")
+        if found:
+            return f"{name} was made with {found.group(0)}"
+    folder = os.path.basename(os.path.abspath(run.folder))
+    return f"its folder is {folder}" if re.search(r"(?:^|[_-])quick(?:$|[_-])", folder) else ""
+
+
+def network(run):
+    for name in ("fixed_points.h5", "stability.h5"):
+        file = optional(run, name)
+        if file and "areas/neurons" in file:
+            break
+    else:
+        return "No file of this run describes the areas of the network."
+    neurons = file["areas/neurons"].values
+    words = f"The network has {plural(len(neurons), 'area')} and {plural(int(neurons.sum()), 'neuron')}"
+    if all(f"areas/{part}" in file for part in ("channels", "rows", "columns")):
+        sizes = ["×".join(str(int(file[f"areas/{part}"].values[i])) for part in ("channels", "rows", "columns"))
+                 for i in range(len(neurons))]
+        words += f" (channels × rows × columns: {', '.join(sizes)})"
+    if "areas/tau_ms" in file:
+        tau = file["areas/tau_ms"]
+        low, high = number(tau.values.min()), number(tau.values.max())
+        words += f"; a single neuron's time constant is {with_unit(low if low == high else f'{low} to {high}', tau.unit)}"
+    return words + "."
+
+
+def training(run):
+    data = option(run, "dataset")
+    where = f" on the dataset {data}" if data else ""
+    try:
+        log = run.log()
+    except MissingResult:
+        return "There is no training log, so nothing can be said about the training."
+    absent = [name for name in STAGES if name not in log]
+    if not absent:
+        words = f"It was trained{where} in all five stages"
+    else:
+        words = (f"Of the five training stages {plural(len(STAGES) - len(absent), 'is', 'are')} in the log{where} "
+                 f"(not {', '.join(absent)})")
+    updates = ", ".join(f"{int(table['update'][-1]):,}" for table in log.values())
+    return f"{words}; updates per stage: {updates}."
+
+
+def accuracy(run):
+    """Sentence and tiles."""
+    file, cnn = optional(run, "evaluation.h5"), optional(run, "evaluation_cnn.h5")
+    if file is None:
+        return "The trained network was not evaluated on test images.", []
+    steps = file["evaluation/accuracy"].per("step")
+    images = file["evaluation/label"].shape[0]
+    last = 100 * float(steps[-1])
+    words = (f"At the last of {plural(len(steps), 'step')} with an image it classifies {last:.2f} % of "
+             f"{plural(images, 'test image')} correctly")
+    tiles = [(f"{last:.1f} %", f"CordsNet, {images:,} test images")]
+    if cnn is None:
+        return words + "; the CNN it came from was not evaluated.", tiles
+    reference = 100 * float(cnn["evaluation/accuracy"].values.ravel()[-1])
+    difference = last - reference
+    compared = (f"{abs(difference):.2f} points {'above' if difference > 0 else 'below'}" if abs(difference) >= 0.005
+                else "exactly at")
+    words += f". That is {compared} the CNN of stage 1, from which it was trained, with {reference:.2f} %."
+    if cnn["evaluation/label"].shape[0] != images:
+        words += f" The CNN was evaluated on {cnn['evaluation/label'].shape[0]:,} images, so the two are not compared like for like."
+    return words, tiles + [(f"{reference:.1f} %", "CNN of stage 1")]
+
+
+def fixed_points(run):
+    file = optional(run, "fixed_points.h5")
+    if file is None:
+        return "No fixed points were computed.", []
+    residual = file["fixed_points/residual_norm_rel"].per("point", reduce=numpy.max)
+    reason = file["fixed_points/converged_reason"].per("point", reduce=numpy.min)
+    asked = file.attributes("fixed_points").get("tolerance")
+    images = file["fixed_points/image"].values
+    found = (residual <= asked) if isinstance(asked, (int, float)) else reason > 0
+    worst = residual.max() if numpy.isfinite(residual).all() else numpy.inf
+    words = (f"{int(found.sum())} of {plural(len(residual), 'fixed point')} "
+             f"({plural(int((images >= 0).sum()), 'image')}"
+             f"{', the spontaneous state' if (images < 0).any() else ''}) ")
+    words += (f"reached the asked relative residual of {number(float(asked), 1)}" if isinstance(asked, (int, float))
+              else "converged by the solver's own word (the file names no tolerance)")
+    words += f"; the worst is {number(worst, 2)}."
+    if not found.all():
+        points = ", ".join(str(i) for i in numpy.flatnonzero(~found)[:10])
+        words += f" The others (rows {points}{' …' if (~found).sum() > 10 else ''}) are not fixed points within the tolerance: what is said about them below is not to be trusted."
+    doubtful = int((found & (reason <= 0)).sum())
+    if doubtful:
+        words += f" In {doubtful} of those that did, the solver itself reported no convergence."
+    return words, [(f"{int(found.sum())} / {len(residual)}", "fixed points within the tolerance"),
+                   (number(worst, 2), "worst relative residual")]
+
+
+def time_constants(file):
+    if "stability/slowest_time_constant_ms" not in file:
+        return "", []
+    array = file["stability/slowest_time_constant_ms"]
+    values = array.per("point", "area").astype(float)
+    values[~(values > 0) | ~numpy.isfinite(values)] = numpy.nan
+    spontaneous = file["stability/image"].values < 0
+    parts, tile = [], []
+    for chosen, name in ((~spontaneous, "with an image"), (spontaneous, "in the spontaneous state")):
+        mine = values[chosen]
+        if not numpy.isfinite(mine).any():
+            continue
+        row, area = numpy.unravel_index(numpy.nanargmax(mine), mine.shape)
+        text = number(mine[row, area], 3)
+        parts.append(f"{with_unit(text, array.unit)} {name} (area {area})")
+        tile.append((text, name))
+    if not parts:
+        return "No time constant can be told, for want of stable fixed points.", []
+    return (f"The slowest time constants are {' and '.join(parts)}.",
+            [(with_unit(" / ".join(text for text, _ in tile), array.unit),
+              f"slowest time constant {' / '.join(name for _, name in tile)}")])
+
+
+def stability(run):
+    file = optional(run, "stability.h5")
+    if file is None:
+        return "The stability of the fixed points was not computed.", []
+    verdict = file["stability/verdict"].values.astype(int)
+    counts = {name: int((verdict == code).sum()) for code, name in VERDICTS.items()}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    words = f"Of {plural(len(verdict), 'fixed point')} whose spectrum was computed, the verdicts are: {told}."
+    if "stability/margin" in file:
+        margin = file["stability/margin"]
+        finite = margin.values[numpy.isfinite(margin.values)]
+        if len(finite):
+            words += f" The smallest margin to the stability line is {with_unit(number(finite.min(), 3), margin.unit)}."
+    residual = file["spectrum/residual_norm_rel"].values
+    if len(residual):
+        words += f" {plural(len(residual), 'eigenpair')} were computed, the worst relative residual is {number(numpy.max(residual), 2)}."
+    if "stability/converged_pairs" in file:
+        pairs = file["stability/converged_pairs"].values
+        words += (f" Per area and point {pairs.min()} to {pairs.max()} of them converged." if pairs.min() != pairs.max()
+                  else f" In every area at every point {pairs.min()} of them converged.")
+    if "stability/block_whole_difference" in file:
+        difference = file["stability/block_whole_difference"]
+        known = difference.values[numpy.isfinite(difference.values)]
+        if len(known):
+            words += (" Spectra area by area and of the whole system differ by at most "
+                      f"{with_unit(number(known.max(), 2), difference.unit)}.")
+    if counts["undecided"]:
+        words += " Undecided means that too few eigenpairs converged, or that the rightmost lies too close to the line."
+    slow, tiles = time_constants(file)
+    return f"{words} {slow}".strip(), [(told.split(",")[0] if counts["stable"] == len(verdict) else told,
+                                        f"verdicts of {plural(len(verdict), 'fixed point')}")] + tiles
+
+
+def stale(run):
+    """Files of this run that were made from others which have changed since."""
+    sentences = []
+    for name in run.files():
+        for digest, path in run.file(name).inputs():
+            if input_state(run, digest, path) == "other":
+                sentences.append(f"{name} was made from another version of {os.path.basename(path)} than the one "
+                                 "in this folder: results on this page may not belong together.")
+    return sentences
+
+
+def summary(run):
+    """dict(warnings, tiles, sentences)."""
+    warnings = []
+    why = quick(run)
+    if why:
+        warnings.append("This is the quick variant: trained and tested on limited samples to show that everything "
+                        f"works ({why}). Its accuracy and its dynamics are not those of the full run.")
+    warnings += stale(run)
+    sentences, tiles = [network(run), training(run)], []
+    for part in (accuracy, fixed_points, stability):
+        try:
+            words, more = part(run)
+        except MissingResult as problem:
+            words, more = f"{problem}.", []
+        sentences.append(words)
+        tiles += more
+    return dict(warnings=warnings, tiles=tiles, sentences=sentences)
