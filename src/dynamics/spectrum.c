@@ -1,0 +1,278 @@
+#include "dynamics/spectrum.h"
+
+#include "core/config.h"
+#include "core/random.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const char prefix[] = "stability_";
+
+/* Names that EPS reads itself, as far as people want them. */
+static const char *const solver_options[] = {"-stability_eps_type",     "-stability_eps_ncv", "-stability_eps_mpd",
+                                             "-stability_eps_max_it",   "-stability_eps_tol", "-stability_eps_monitor",
+                                             "-stability_eps_two_sided"};
+
+/* EPS is asked for this part of the user's tolerance: what is recomputed outside stays below, and the eigenvalues of
+   the non-normal whole system, whose errors are larger than their residuals, still agree with those of the areas. */
+static const PetscReal reserve = 1e-5;
+
+static PetscErrorCode CreateEps(EPS *eps)
+{
+  PetscFunctionBegin;
+  PetscCall(EPSCreate(PETSC_COMM_SELF, eps));
+  PetscCall(EPSSetOptionsPrefix(*eps, prefix));
+  PetscCall(EPSSetProblemType(*eps, EPS_NHEP));
+  PetscCall(EPSSetType(*eps, EPSKRYLOVSCHUR));
+  PetscCall(EPSSetWhichEigenpairs(*eps, EPS_LARGEST_REAL));
+  PetscCall(EPSSetConvergenceTest(*eps, EPS_CONV_ABS)); /* the leak makes 1 the scale of J */
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSpectrumConfigure(CordsSpectrumSettings *settings)
+{
+  EPS eps;
+
+  PetscFunctionBegin;
+  *settings = (CordsSpectrumSettings){.count = 20, .tolerance = 1e-8};
+  PetscCall(CordsOptionInt("-stability_count", "rightmost eigenpairs of each area and of the whole system", "", 1,
+                           10000, &settings->count));
+  PetscCall(CordsOptionReal("-stability_tolerance", "relative residual of an eigenpair asked for", "", 1e-12, 1,
+                            &settings->tolerance));
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(solver_options); i++) PetscCall(CordsConfigKnow(solver_options[i]));
+  PetscCall(CreateEps(&eps)); /* reads the options of EPS, so that they are known before the work */
+  PetscCall(EPSSetFromOptions(eps));
+  PetscCall(EPSDestroy(&eps));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* --- sets of eigenvalues --- */
+
+typedef struct {
+  CordsEigenvalue value;
+  PetscReal other;
+} SortItem;
+
+static int CompareItems(const void *left, const void *right)
+{
+  const CordsEigenvalue *a = &((const SortItem *)left)->value, *b = &((const SortItem *)right)->value;
+
+  if (a->re != b->re) return a->re > b->re ? -1 : 1;
+  if (fabs(a->im) != fabs(b->im)) return fabs(a->im) < fabs(b->im) ? -1 : 1;
+  return a->im > b->im ? -1 : a->im < b->im;
+}
+
+PetscErrorCode CordsEigenvaluesSort(PetscInt n, CordsEigenvalue eigenvalues[], PetscReal other[])
+{
+  SortItem *items;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(n, &items));
+  for (PetscInt k = 0; k < n; k++) items[k] = (SortItem){eigenvalues[k], other ? other[k] : 0};
+  qsort(items, (size_t)n, sizeof *items, CompareItems);
+  for (PetscInt k = 0; k < n; k++) {
+    eigenvalues[k] = items[k].value;
+    if (other) other[k] = items[k].other;
+  }
+  PetscCall(PetscFree(items));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The nearest to `value` that is not taken; −1 if none is left. */
+static PetscInt Nearest(CordsEigenvalue value, PetscInt count, const CordsEigenvalue all[], const PetscBool taken[])
+{
+  PetscInt nearest = -1;
+  PetscReal least = INFINITY;
+
+  for (PetscInt k = 0; k < count; k++) {
+    PetscReal distance = hypot(all[k].re - value.re, all[k].im - value.im);
+    if (!taken[k] && distance < least) {
+      least = distance;
+      nearest = k;
+    }
+  }
+  return nearest;
+}
+
+PetscReal CordsEigenvaluesDifference(PetscInt n, const CordsEigenvalue rightmost[], PetscInt all_count,
+                                     const CordsEigenvalue all[])
+{
+  PetscBool *taken = calloc((size_t)all_count + 1, sizeof *taken);
+  PetscReal difference = all_count < n || !taken ? INFINITY : 0;
+
+  for (PetscInt k = 0; k < n && difference < INFINITY; k++) {
+    PetscInt partner = Nearest(rightmost[k], all_count, all, taken);
+    taken[partner] = PETSC_TRUE;
+    difference = PetscMax(difference, hypot(all[partner].re - rightmost[k].re, all[partner].im - rightmost[k].im));
+  }
+  for (PetscInt k = 0; k < all_count && n > 0 && difference < INFINITY; k++) {
+    if (!taken[k]) difference = PetscMax(difference, all[k].re - rightmost[n - 1].re);
+  }
+  free(taken);
+  return difference;
+}
+
+/* --- the solver --- */
+
+/* A start vector that is a function of (seed, point, area). */
+static PetscErrorCode SetStart(EPS eps, CordsActive active, uint64_t seed, uint64_t point)
+{
+  CordsRandomKey key = {
+      .seed = seed, .purpose = CORDS_RANDOM_EIGENVECTOR, .epoch = (uint32_t)(active->area + 1), .sample = point};
+  Mat jacobian;
+  Vec start;
+  PetscScalar *v;
+
+  PetscFunctionBegin;
+  PetscCall(EPSGetOperators(eps, &jacobian, NULL));
+  PetscCall(MatCreateVecs(jacobian, &start, NULL));
+  PetscCall(VecGetArrayWrite(start, &v));
+  for (PetscInt k = 0; k < active->count; k++) v[k] = 2 * CordsRandomUniform(key, (uint32_t)active->neurons[k]) - 1;
+  PetscCall(VecRestoreArrayWrite(start, &v));
+  PetscCall(EPSSetInitialSpace(eps, 1, &start));
+  PetscCall(VecDestroy(&start));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* |J x − λ x| / (|x| max(|λ|, 1)) for x = re + i im (active neurons), λ = value.  With J(re), J(im) by themselves:
+   the real part of J x − λ x is J re − λr re + λi im, the imaginary part J im − λr im − λi re. */
+static PetscErrorCode RightResidual(CordsActive active, CordsEigenvalue value, const double *re, const double *im,
+                                    PetscReal *residual)
+{
+  PetscInt n = active->size;
+  double *x, *y, *jx, *jy, error = 0, size = 0;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc4(n, &x, n, &y, n, &jx, n, &jy));
+  PetscCall(CordsActiveExpand(active, re, x));
+  PetscCall(CordsActiveExpand(active, im, y));
+  PetscCall(CordsProblemTangent(active->problem, active->area, x, jx));
+  PetscCall(CordsProblemTangent(active->problem, active->area, y, jy));
+  for (PetscInt k = 0; k < n; k++) {
+    double a = jx[k] - value.re * x[k] + value.im * y[k], b = jy[k] - value.re * y[k] - value.im * x[k];
+    error += a * a + b * b;
+    size += x[k] * x[k] + y[k] * y[k];
+  }
+  *residual = sqrt(error / size) / PetscMax(hypot(value.re, value.im), 1);
+  PetscCall(PetscFree4(x, y, jx, jy));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* |Jᵀ e_k − λ e_k| / max(|λ|, 1) of an inactive neuron. */
+static PetscErrorCode LeftResidual(CordsActive active, PetscInt neuron, PetscReal value, PetscReal *residual)
+{
+  double *unit = active->full_in, *y = active->full_out, error = 0;
+
+  PetscFunctionBegin;
+  PetscCall(PetscArrayzero(unit, active->size));
+  unit[neuron] = 1;
+  PetscCall(CordsProblemAdjoint(active->problem, active->area, unit, y));
+  y[neuron] -= value;
+  for (PetscInt k = 0; k < active->size; k++) error += y[k] * y[k];
+  *residual = sqrt(error) / PetscMax(fabs(value), 1);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Dimension of the Krylov space: large (FACTS: hard-edged spectra), at most all there is. */
+static PetscInt SubspaceSize(PetscInt wanted, PetscInt n)
+{
+  return PetscMin(n, PetscMax(200, 5 * wanted));
+}
+
+/* Take over the eigenpairs that EPS found, with residuals of our own. */
+static PetscErrorCode TakePairs(EPS eps, CordsActive active, CordsSpectrum *spectrum)
+{
+  PetscInt found;
+  Mat jacobian;
+  Vec re, im;
+
+  PetscFunctionBegin;
+  PetscCall(EPSGetOperators(eps, &jacobian, NULL));
+  PetscCall(MatCreateVecs(jacobian, &re, &im));
+  PetscCall(EPSGetConverged(eps, &found));
+  for (PetscInt k = 0; k < found; k++) {
+    CordsEigenvalue *value = &spectrum->eigenvalues[spectrum->count];
+    const PetscScalar *x, *y;
+    PetscCall(EPSGetEigenpair(eps, k, &value->re, &value->im, re, im));
+    PetscCall(VecGetArrayRead(re, &x));
+    PetscCall(VecGetArrayRead(im, &y));
+    PetscCall(RightResidual(active, *value, x, y, &spectrum->residuals[spectrum->count++]));
+    PetscCall(VecRestoreArrayRead(re, &x));
+    PetscCall(VecRestoreArrayRead(im, &y));
+  }
+  PetscCall(VecDestroy(&re));
+  PetscCall(VecDestroy(&im));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Rightmost pairs of the active block. */
+static PetscErrorCode SolveActive(CordsActive active, PetscInt wanted, PetscReal tolerance, uint64_t seed,
+                                  uint64_t point, CordsSpectrum *spectrum)
+{
+  PetscReal work_tolerance = PetscMax(reserve * tolerance, 1e-13);
+  Mat jacobian;
+  EPS eps;
+
+  PetscFunctionBegin;
+  PetscCall(CordsActiveJacobian(active, &jacobian));
+  PetscCall(CreateEps(&eps));
+  PetscCall(EPSSetOperators(eps, jacobian, NULL));
+  PetscCall(EPSSetDimensions(eps, wanted, SubspaceSize(wanted, active->count), PETSC_DEFAULT));
+  PetscCall(EPSSetTolerances(eps, work_tolerance, 1000));
+  PetscCall(SetStart(eps, active, seed, point));
+  PetscCall(EPSSetFromOptions(eps));
+  PetscCall(EPSSolve(eps));
+  PetscCall(EPSGetConvergedReason(eps, &spectrum->reason));
+  spectrum->products = active->products;
+  PetscCall(TakePairs(eps, active, spectrum));
+  PetscCall(EPSDestroy(&eps));
+  PetscCall(MatDestroy(&jacobian));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Add the known eigenvalues −τ/τ_i of inactive neurons, of each area as many as can be among the rightmost `count`. */
+static PetscErrorCode AddInactive(CordsActive active, PetscInt count, CordsSpectrum *spectrum)
+{
+  PetscInt found = spectrum->count, equal = 0;
+  PetscReal least = -INFINITY, value, previous = 0;
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < found && found >= count; k++)
+    least = k == 0 ? spectrum->eigenvalues[k].re : PetscMin(least, spectrum->eigenvalues[k].re);
+  for (PetscInt k = 0; k < active->size - active->count; k++) {
+    value = CordsActiveInactiveEigenvalue(active, k);
+    equal = value == previous ? equal + 1 : 0;
+    previous = value;
+    if (equal >= count || value <= least) continue;
+    spectrum->eigenvalues[spectrum->count] = (CordsEigenvalue){value, 0};
+    PetscCall(LeftResidual(active, active->inactive[k], value, &spectrum->residuals[spectrum->count++]));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSpectrumSolve(CordsProblem problem, PetscInt area, const CordsSpectrumSettings *settings,
+                                  uint64_t seed, uint64_t point, CordsSpectrum *spectrum)
+{
+  CordsActive active;
+  PetscInt wanted;
+
+  PetscFunctionBegin;
+  PetscCall(CordsActiveCreate(problem, area, &active));
+  wanted = PetscMin(settings->count, active->count);
+  *spectrum = (CordsSpectrum){.reason = EPS_CONVERGED_TOL};
+  PetscCall(PetscMalloc2(active->size, &spectrum->eigenvalues, active->size, &spectrum->residuals));
+  if (wanted > 0) PetscCall(SolveActive(active, wanted, settings->tolerance, seed, point, spectrum));
+  if (spectrum->reason > 0) PetscCall(AddInactive(active, settings->count, spectrum));
+  PetscCall(CordsEigenvaluesSort(spectrum->count, spectrum->eigenvalues, spectrum->residuals));
+  spectrum->count = PetscMin(spectrum->count, settings->count);
+  for (PetscInt k = 0; k < spectrum->count; k++) spectrum->converged += spectrum->residuals[k] <= settings->tolerance;
+  PetscCall(CordsActiveDestroy(&active));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSpectrumDestroy(CordsSpectrum *spectrum)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscFree2(spectrum->eigenvalues, spectrum->residuals));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
