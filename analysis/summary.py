@@ -7,7 +7,7 @@ import re
 
 import numpy
 
-from cords_results import MissingResult
+from cords_results import MissingResult, stable_time_constants
 from tables import VERDICTS, input_state, number, with_unit
 
 STAGES = ("compatibility", "inverse", "linear", "parametric", "finetune")
@@ -134,11 +134,11 @@ def fixed_points(run):
 
 
 def time_constants(file):
+    """Sentence and tile: the largest over areas and points."""
     if "stability/slowest_time_constant_ms" not in file:
         return "", []
     array = file["stability/slowest_time_constant_ms"]
-    values = array.per("point", "area").astype(float)
-    values[~(values > 0) | ~numpy.isfinite(values)] = numpy.nan
+    values = stable_time_constants(file)
     spontaneous = file["stability/image"].values < 0
     parts, tile = [], []
     for chosen, name in ((~spontaneous, "with an image"), (spontaneous, "in the spontaneous state")):
@@ -151,7 +151,7 @@ def time_constants(file):
         tile.append((text, name))
     if not parts:
         return "No time constant can be told, for want of stable fixed points.", []
-    return (f"The slowest time constants are {' and '.join(parts)}.",
+    return (f"The slowest time constants at stable fixed points are {' and '.join(parts)}.",
             [(with_unit(" / ".join(text for text, _ in tile), array.unit),
               f"slowest time constant {' / '.join(name for _, name in tile)}")])
 
@@ -183,10 +183,11 @@ def stability(run):
             words += (" Spectra area by area and of the whole system differ by at most "
                       f"{with_unit(number(known.max(), 2), difference.unit)}.")
     if counts["undecided"]:
-        words += " Undecided means that too few eigenpairs converged, or that the rightmost lies too close to the line."
+        words += " Undecided means that the computed eigenpairs do not suffice to tell."
     slow, tiles = time_constants(file)
-    return f"{words} {slow}".strip(), [(told.split(",")[0] if counts["stable"] == len(verdict) else told,
-                                        f"verdicts of {plural(len(verdict), 'fixed point')}")] + tiles
+    others = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "stable" and count)
+    tile = (f"{counts['stable']} / {len(verdict)}", "fixed points stable" + (f" ({others})" if others else ""))
+    return f"{words} {slow}".strip(), [tile] + tiles
 
 
 def stale(run):

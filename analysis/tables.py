@@ -98,6 +98,8 @@ def rows(file, group, axis):
             continue
         short = name.rsplit("/", 1)[-1]
         values = array.values
+        if short == axis and numpy.array_equal(values, numpy.arange(len(values))):
+            continue  # the row's number again
         parts = [values] if values.ndim == 1 else list(values.T)
         head.append(dict(text=short.removesuffix(f"_{array.unit}").replace("_", " "), meaning=array.meaning,
                          unit="" if array.unit == "1" else array.unit,

@@ -163,6 +163,15 @@ class ResultFile:
         return pairs
 
 
+def stable_time_constants(file):
+    """Slowest time constants [point, area] of a stability file, NaN where the point's verdict is not "stable": there the
+    number that stands in the file says nothing."""
+    values = file["stability/slowest_time_constant_ms"].per("point", "area").astype(float)
+    values[~(values > 0) | ~numpy.isfinite(values)] = numpy.nan
+    values[file["stability/verdict"].values != 1] = numpy.nan
+    return values
+
+
 class Run:
     """A folder of results; closes its files at the end of a `with`."""
 

@@ -22,6 +22,7 @@ def residuals(axis, file, spontaneous):
     if isinstance(asked, float) and asked > 0:
         axis.axhline(asked, color=GREY, linestyle="--", linewidth=1.2, label="asked tolerance")
     axis.set_yscale("log")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlabel(array.axes[0])
     describe(axis, array)
 

@@ -1,11 +1,11 @@
 """Slowest time constants
 
-How long the slowest perturbation of an area takes to fall to 1/e, at the fixed points with an image and at the
-spontaneous one. Bars: the time constant of a single neuron."""
+How long the slowest perturbation of an area takes to fall to 1/e, at the stable fixed points with an image and
+at the spontaneous one. Bars: the time constant of a single neuron."""
 
 import numpy
 
-from cords_results import MissingResult
+from cords_results import MissingResult, stable_time_constants
 from cords_results.drawing import (GREY, SPONTANEOUS, STIMULUS, area_names, describe, legend_below, log_if_wide,
                                    page_width, panels, spread)
 
@@ -15,8 +15,7 @@ ORDER = 60
 def figure(run):
     file = run.file("stability.h5")
     array = file["stability/slowest_time_constant_ms"]
-    values = array.per("point", "area").astype(float)
-    values[~(values > 0)] = numpy.nan
+    values = stable_time_constants(file)
     if not numpy.isfinite(values).any():
         raise MissingResult(f"{file.path}: no time constant could be told, for want of stable fixed points")
     spontaneous = file["stability/image"].values < 0

@@ -375,9 +375,15 @@ class Summary(Base):
     def test_verdicts_and_missing_time_constants(self):
         folder = self.copy()
         change(folder / "stability.h5", "stability/verdict", [1, -1, 0, 1, 1, 1, 1])
-        change(folder / "stability.h5", "stability/slowest_time_constant_ms", numpy.nan)
+        slow = 1000.0 * numpy.arange(1, 8)[:, None] * numpy.ones(4)
+        slow[3:] = 50
+        change(folder / "stability.h5", "stability/slowest_time_constant_ms", slow)
         told = words(folder)
         self.assertIn("5 stable, 1 unstable, 1 undecided", told)
+        self.assertIn("5 / 7 fixed points stable (1 unstable, 1 undecided)", told)
+        self.assertIn("at stable fixed points are 50\u00a0ms with an image", told)  # not 2 or 3 s of the others
+        change(folder / "stability.h5", "stability/slowest_time_constant_ms", numpy.nan)
+        told = words(folder)
         self.assertIn("No time constant can be told", told)
 
     def test_made_from_an_older_file_is_said(self):
