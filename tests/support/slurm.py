@@ -51,6 +51,14 @@ NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node_port} CPUs={cores}
 PartitionName=all Nodes=n1 Default=YES MaxTime=INFINITE State=UP
 """
 
+# slurmd wants a cgroup plugin even where nothing uses it; this one is content with an empty folder, so that the test
+# runs in containers and leaves the machine's own cgroups alone
+CGROUP_CONFIGURATION = """
+CgroupPlugin=cgroup/v1
+CgroupMountpoint={folder}/cgroup
+CgroupAutomount=no
+"""
+
 
 def free_ports(count):
     """Ports that nobody listens on now."""
@@ -86,13 +94,14 @@ class Cluster:
         self.stop()
 
     def start(self):
-        for name in ("state", "spool"):
+        for name in ("state", "spool/n1", "cgroup"):
             (self.folder / name).mkdir(mode=0o700, parents=True)
         self.folder.chmod(0o755)  # munged's clients must reach its socket
         controller_port, node_port = free_ports(2)
         (self.folder / "slurm.conf").write_text(CONFIGURATION.format(
             host=socket.gethostname().split(".")[0], user=getpass.getuser(), folder=self.folder, cores=self.cores,
             controller_port=controller_port, node_port=node_port))
+        (self.folder / "cgroup.conf").write_text(CGROUP_CONFIGURATION.format(folder=self.folder))
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
