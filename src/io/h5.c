@@ -257,6 +257,8 @@ static void OpenHere(CordsH5 file, CordsH5Message message)
   access = FileAccess(PETSC_FALSE);
   if (H5Fis_hdf5(file->path) <= 0) {
     snprintf(message, CORDS_H5_MESSAGE_LENGTH, "'%s' is not an HDF5 file", file->path);
+  } else if (!CordsH5ProbeHere(file->path, access)) {
+    snprintf(message, CORDS_H5_MESSAGE_LENGTH, "cannot open '%s': the file is damaged (HDF5 fails on it)", file->path);
   } else {
     file->id = H5Fopen(file->path, H5F_ACC_RDONLY, access);
     if (file->id < 0) OpenFailedHere(file, bytes, message);

@@ -323,12 +323,22 @@ PetscErrorCode CordsH5GetShape(CordsH5 file, const char *name, PetscBool *exists
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* A number as machines have them: no padding bits, at most 8 bytes.  Others come from damage; HDF5 would follow. */
+static PetscBool OrdinaryHere(hid_t type)
+{
+  size_t size = H5Tget_size(type);
+
+  return (PetscBool)(size <= 8 && H5Tget_precision(type) == 8 * size);
+}
+
 /* Can the stored numbers become `type` without losing what they mean? */
 static PetscBool SuitableHere(hid_t stored, CordsFileType type)
 {
-  H5T_class_t kind = H5Tget_class(stored), part_kind;
+  H5T_class_t kind = H5Tget_class(stored);
+  PetscBool ordinary;
   hid_t part;
 
+  if (type != CORDS_FILE_COMPLEX && !OrdinaryHere(stored)) return PETSC_FALSE;
   if (type == CORDS_FILE_I64 || type == CORDS_FILE_U8) return (PetscBool)(kind == H5T_INTEGER);
   if (type == CORDS_FILE_F32 || type == CORDS_FILE_F64) return (PetscBool)(kind == H5T_INTEGER || kind == H5T_FLOAT);
   if (kind != H5T_COMPOUND || H5Tget_nmembers(stored) != 2) return PETSC_FALSE;
@@ -337,9 +347,9 @@ static PetscBool SuitableHere(hid_t stored, CordsFileType type)
 
     if (member < 0) return PETSC_FALSE;
     part = H5Tget_member_type(stored, (unsigned)member);
-    part_kind = H5Tget_class(part);
+    ordinary = (PetscBool)(H5Tget_class(part) == H5T_FLOAT && OrdinaryHere(part));
     CordsH5CloseIdHere(part);
-    if (part_kind != H5T_FLOAT) return PETSC_FALSE;
+    if (!ordinary) return PETSC_FALSE;
   }
   return PETSC_TRUE;
 }

@@ -1,4 +1,4 @@
-/* What h5.c, h5_arrays.c and h5_attributes.c share.
+/* What the files h5*.c share.
 
    Functions whose name ends in "Here" run on rank 0 alone.  They report what went wrong as a sentence in `message`
    (empty: all is well); CordsH5Settle then tells all ranks, so that they return the same user error together. */
@@ -28,6 +28,9 @@ PetscErrorCode CordsH5Broadcast(CordsH5 file, PetscInt64 bytes, void *data);
 
 /* Before each write: true if a test wants this one to fail; HDF5's description of a full disk is there then. */
 PetscBool CordsH5TestFailure(void);
+
+/* False if HDF5 crashes on this file (tried in a copy of the process). */
+PetscBool CordsH5ProbeHere(const char *path, hid_t access);
 
 /* A write failed: explain it, give the file up and remove PATH.part.  Call directly after the HDF5 function. */
 void CordsH5WriteFailedHere(CordsH5 file, const char *what, CordsH5Message message);
