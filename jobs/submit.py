@@ -2,9 +2,10 @@
 """Run a cords command as a Slurm job that stops before its time limit, goes back into the queue and continues.
 
     jobs/submit.py --site local --name demo_train --time 01:00:00 -- \\
-        cords train -config workflows/config/train_demo.yaml -data /usr/share/datasets/fashion-mnist -output {scratch}/train
+        cords train -config workflows/config/train_demo.yaml -dataset fashion_mnist \\
+        -data /usr/share/datasets/fashion-mnist -output {scratch}/train
 
-Everything that differs between clusters is in jobs/sites/<site>.yaml; {scratch} in the command is that site's folder."""
+What differs between clusters is in jobs/sites/<site>.yaml; {scratch} in the command is that site's folder."""
 
 import argparse
 import difflib
@@ -80,7 +81,8 @@ def seconds(text):
     """A time limit in seconds, as Slurm reads the form [days-]hours:minutes:seconds."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d{1,4}):([0-5]\d):([0-5]\d)", text)
     if not match:
-        raise Mistake(f"--time {text}: should be hours:minutes:seconds or days-hours:minutes:seconds, for example 02:00:00")
+        raise Mistake(f"--time {text}: should be hours:minutes:seconds or days-hours:minutes:seconds, "
+                      "for example 02:00:00")
     days, hours, minutes, rest = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
@@ -88,7 +90,8 @@ def seconds(text):
 def command_line(words, site, ranks):
     """The command as one line of shell: launcher, program, its arguments."""
     if not words or words[0] != "cords":
-        raise Mistake("the command should stand behind -- and begin with cords, for example: -- cords train -config F.yaml ...")
+        raise Mistake("the command should stand behind -- and begin with cords, "
+                      "for example: -- cords train -config F.yaml ...")
     # A relative program is one of this source tree; so that a job may run in any folder.
     program = str(JOBS.parent / site["program"])
     launcher = [part.replace("{ranks}", str(ranks)) for part in shlex.split(site["launcher"])]
@@ -111,8 +114,8 @@ def values(given, site):
     signal_s = site["signal_s"] if given.signal is None else given.signal
     limit_s = seconds(given.time)
     if not 0 < signal_s < limit_s:
-        raise Mistake(f"--time {given.time}: shorter than the {signal_s} s before its end at which cords is told to save "
-                      "(signal_s of the site, or --signal)")
+        raise Mistake(f"--time {given.time}: shorter than the {signal_s} s before its end at which cords is told "
+                      "to save (signal_s of the site, or --signal)")
     if signal_s > 65535:
         raise Mistake(f"--signal {signal_s}: Slurm takes at most 65535 s")
     if given.ranks < 1:
@@ -156,7 +159,8 @@ def arguments(words):
     parser.add_argument("--time", required=True, help="time limit of one run, [days-]hours:minutes:seconds")
     parser.add_argument("--ranks", type=int, default=1, help="MPI ranks (default: 1)")
     parser.add_argument("--cores", type=int, help="cores of each rank (default: those of a node over its ranks)")
-    parser.add_argument("--signal", type=int, help="seconds before the limit at which cords is told to save (default: the site's)")
+    parser.add_argument("--signal", type=int,
+                        help="seconds before the limit at which cords is told to save (default: the site's)")
     parser.add_argument("--folder", default=".", help="where the command runs (default: here)")
     parser.add_argument("--log", help="output of the job, appended to (default: NAME.log in that folder)")
     parser.add_argument("--dry-run", action="store_true", help="only print the script")

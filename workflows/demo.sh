@@ -19,6 +19,7 @@ esac
 folder=results/$name
 
 bash workflows/packages.sh build demo
+generator=()
 [ -f build/CMakeCache.txt ] || generator=(-G Ninja)
 cmake --preset release "${generator[@]}" >/dev/null
 cmake --build --preset release

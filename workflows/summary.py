@@ -3,6 +3,8 @@
 import pathlib
 import sys
 
+import numpy
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "analysis"))
 
 import cords_results  # noqa: E402  (found by the line above)
@@ -23,7 +25,7 @@ def fixed_points(run):
     residual = file["fixed_points/residual_norm_rel"].values
     tolerance = float(file.attributes("fixed_points")["tolerance"])
     return (f"fixed points: {(residual <= tolerance).sum()} of {len(residual)} within {tolerance:g}, "
-            f"worst relative residual {residual.max():.1e}")
+            f"worst relative residual {numpy.nanmax(residual):.1e}")
 
 
 def stability(run):
@@ -31,10 +33,10 @@ def stability(run):
     verdicts = file["stability/verdict"].values
     residual = file["spectrum/residual_norm_rel"].values
     lines = ["stability: " + ", ".join(f"{(verdicts == number).sum()} {word}" for number, word in VERDICTS)
-             + f"; smallest margin {file['stability/margin'].values.min():.3g} {file['stability/margin'].unit}",
-             f"eigenpairs: {len(residual)}, worst relative residual {residual.max():.1e}"]
+             + f"; smallest margin {numpy.nanmin(file['stability/margin'].values):.3g} {file['stability/margin'].unit}",
+             f"eigenpairs: {len(residual)}, worst relative residual {numpy.nanmax(residual):.1e}"]
     if "stability/block_whole_difference" in file:
-        worst = abs(file["stability/block_whole_difference"].values).max()
+        worst = numpy.nanmax(file["stability/block_whole_difference"].values)
         lines.append(f"whole system and areas one by one: eigenvalues differ by at most {worst:.1e}")
     return lines
 

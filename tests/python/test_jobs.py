@@ -44,7 +44,8 @@ def site(folder, **changes):
     """The path of a site file like local.yaml with some changes."""
     contents = yaml.safe_load((SOURCE / "jobs/sites/local.yaml").read_text())
     path = pathlib.Path(folder) / "here.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in dict(contents, **changes).items() if value is not None}))
+    changed = dict(contents, **changes)
+    path.write_text(yaml.safe_dump({key: value for key, value in changed.items() if value is not None}))
     return str(path)
 
 
@@ -56,7 +57,8 @@ class Script(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def script(self, *words, **changes):
-        done = submit("--site", site(self.folder.name, **changes), "--name", "job", "--time", "01:00:00", "--dry-run", *words)
+        done = submit("--site", site(self.folder.name, **changes), "--name", "job", "--time", "01:00:00", "--dry-run",
+                      *words)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(subprocess.run(["bash", "-n"], input=done.stdout, text=True).returncode, 0, done.stdout)
         return done.stdout.splitlines()
@@ -91,7 +93,8 @@ class Script(unittest.TestCase):
 
     def test_every_site_of_the_repository(self):
         for path in (SOURCE / "jobs/sites").glob("*.yaml"):
-            done = submit("--site", path.stem, "--name", "job", "--time", "1-00:00:00", "--dry-run", "--", "cords", "info")
+            done = submit("--site", path.stem, "--name", "job", "--time", "1-00:00:00", "--dry-run",
+                          "--", "cords", "info")
             self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_mistakes(self):
@@ -118,7 +121,8 @@ class Script(unittest.TestCase):
 
     def test_a_site_file_that_is_not_yaml(self):
         path = pathlib.Path(self.folder.name) / "bad.yaml"
-        for contents, sentence in ((b"a: [", "not YAML"), (b"\xff\xfe\x00", "not YAML"), (b"just words", "should be lines")):
+        for contents, sentence in ((b"a: [", "not YAML"), (b"\xff\xfe\x00", "not YAML"),
+                                   (b"just words", "should be lines")):
             path.write_bytes(contents)
             self.assertIn(sentence, self.mistake("--site", str(path), "--", "cords", "info"))
 

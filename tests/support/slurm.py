@@ -105,8 +105,8 @@ class Cluster:
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
-        munge = [f"--{name}={self.folder}/munge.{ending}" for name, ending in
-                 (("key-file", "key"), ("socket", "socket"), ("pid-file", "pid"), ("log-file", "log"), ("seed-file", "seed"))]
+        munge = [f"--key-file={key}"] + [f"--{what}={self.folder}/munge.{what.split('-')[0]}"
+                                         for what in ("socket", "pid-file", "log-file", "seed-file")]
         self.daemon("munged", "--foreground", "--force", *munge)
         self.wait_for("munged's socket", (self.folder / "munge.socket").exists)
         self.daemon("slurmctld", "-D", "-f", self.environment["SLURM_CONF"])
