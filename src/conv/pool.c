@@ -48,3 +48,47 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
     PoolF32(shape, n, dx, (float *)dy, PETSC_TRUE);
   return PETSC_SUCCESS;
 }
+
+#define DEFINE_MEAN(T, suffix)                                                                                         \
+  static void MeanReluAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, T *features)             \
+  {                                                                                                                    \
+    _Pragma("omp parallel for schedule(static)") for (PetscInt k = 0; k < n; k++)                                      \
+    {                                                                                                                  \
+      double sum[channels];                                                                                            \
+      const T *in = x + (size_t)k * pixels * channels;                                                                 \
+      for (PetscInt c = 0; c < channels; c++) sum[c] = 0;                                                              \
+      for (PetscInt p = 0; p < pixels; p++)                                                                            \
+        for (PetscInt c = 0; c < channels; c++) sum[c] += in[p * channels + c] > 0 ? (double)in[p * channels + c] : 0; \
+      for (PetscInt c = 0; c < channels; c++) features[(size_t)k * channels + c] += (T)(sum[c] / pixels);              \
+    }                                                                                                                  \
+  }                                                                                                                    \
+  static void MeanReluAdjointAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, const T *d, T *g) \
+  {                                                                                                                    \
+    const T weight = (T)1 / (T)pixels;                                                                                 \
+    _Pragma("omp parallel for schedule(static)") for (PetscInt k = 0; k < n; k++)                                      \
+    {                                                                                                                  \
+      size_t at = (size_t)k * pixels * channels;                                                                       \
+      for (PetscInt p = 0; p < pixels; p++)                                                                            \
+        for (PetscInt c = 0; c < channels; c++, at++) g[at] += x[at] > 0 ? weight * d[(size_t)k * channels + c] : 0;   \
+    }                                                                                                                  \
+  }
+
+DEFINE_MEAN(float, F32)
+DEFINE_MEAN(double, F64)
+
+void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x, void *features)
+{
+  if (type == CORDS_F64)
+    MeanReluAddF64(n, pixels, channels, x, features);
+  else
+    MeanReluAddF32(n, pixels, channels, x, features);
+}
+
+void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x,
+                             const void *dfeatures, void *g)
+{
+  if (type == CORDS_F64)
+    MeanReluAdjointAddF64(n, pixels, channels, x, dfeatures, g);
+  else
+    MeanReluAdjointAddF32(n, pixels, channels, x, dfeatures, g);
+}

@@ -295,31 +295,6 @@ static PetscErrorCode AreaForward(CordsCnn cnn, PetscInt i, PetscBool training)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-#define DEFINE_FEATURES(T, suffix)                                                                                     \
-  /* mean over pixels of x + y, and its adjoint (added to gx and gy) */                                                \
-  static void Features##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, const T *y, T *features)    \
-  {                                                                                                                    \
-    for (PetscInt k = 0; k < n; k++)                                                                                   \
-      for (PetscInt p = 0; p < pixels; p++)                                                                            \
-        for (PetscInt c = 0; c < channels; c++) {                                                                      \
-          size_t at = ((size_t)k * pixels + p) * channels + c;                                                         \
-          features[(size_t)k * channels + c] += (x[at] + y[at]) / (T)pixels;                                           \
-        }                                                                                                              \
-  }                                                                                                                    \
-  static void FeaturesAdjoint##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *d, T *gx, T *gy)        \
-  {                                                                                                                    \
-    for (PetscInt k = 0; k < n; k++)                                                                                   \
-      for (PetscInt p = 0; p < pixels; p++)                                                                            \
-        for (PetscInt c = 0; c < channels; c++) {                                                                      \
-          size_t at = ((size_t)k * pixels + p) * channels + c;                                                         \
-          gx[at] += d[(size_t)k * channels + c] / (T)pixels;                                                           \
-          gy[at] += d[(size_t)k * channels + c] / (T)pixels;                                                           \
-        }                                                                                                              \
-  }
-
-DEFINE_FEATURES(float, F32)
-DEFINE_FEATURES(double, F64)
-
 static void AddReadoutBias(CordsCnn cnn, void *logits)
 {
   const float *bias = CordsModelValues(cnn->model, "out_fc.bias");
@@ -347,10 +322,8 @@ PetscErrorCode CordsCnnForward(CordsCnn cnn, PetscInt n, const float *images, Pe
   PetscCall(StemForward(cnn, images, training));
   for (PetscInt i = 0; i < a->area_count; i++) PetscCall(AreaForward(cnn, i, training));
   memset(cnn->features.data, 0, (size_t)n * last->channels * CordsTypeSize(cnn->type));
-  if (cnn->type == CORDS_F64)
-    FeaturesF64(n, pixels, last->channels, x, y, cnn->features.data);
-  else
-    FeaturesF32(n, pixels, last->channels, x, y, cnn->features.data);
+  CordsMeanReluAdd(cnn->type, n, pixels, last->channels, x, cnn->features.data);
+  CordsMeanReluAdd(cnn->type, n, pixels, last->channels, y, cnn->features.data);
   PetscCall(CordsConvForward(Conv(cnn, a->readout), n, cnn->features.data, logits, PETSC_FALSE));
   AddReadoutBias(cnn, logits);
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -448,11 +421,8 @@ static PetscErrorCode ReadoutBackward(CordsCnn cnn, const void *dlogits, void *d
     dbias[k % a->classes] += cnn->type == CORDS_F64 ? (float)((const double *)dlogits)[k] : ((const float *)dlogits)[k];
   }
   PetscCall(ConvBackward(cnn, a->readout, cnn->features.data, dlogits, d, PETSC_FALSE));
-  if (cnn->type == CORDS_F64) {
-    FeaturesAdjointF64(cnn->n, pixels, last->channels, d, x->rate_gradient.data, y->rate_gradient.data);
-  } else {
-    FeaturesAdjointF32(cnn->n, pixels, last->channels, d, x->rate_gradient.data, y->rate_gradient.data);
-  }
+  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, last->channels, x->rate.data, d, x->rate_gradient.data);
+  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, last->channels, y->rate.data, d, y->rate_gradient.data);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -1,33 +1,6 @@
 /* Read-out: the spatial mean of the last two areas through a linear classifier. */
+#include "conv/pool.h"
 #include "model/system_private.h"
-
-#define DEFINE(T, suffix)                                                                                              \
-  /* features[item][channel] += mean over pixels of ρ(r) */                                                           \
-  static void AddFeatures##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *r, T *features)             \
-  {                                                                                                                    \
-    const T weight = (T)1 / (T)pixels;                                                                                 \
-    _Pragma("omp parallel for schedule(static)") for (PetscInt k = 0; k < n; k++)                                      \
-    {                                                                                                                  \
-      T *out = features + (size_t)k * channels;                                                                        \
-      const T *in = r + (size_t)k * pixels * channels;                                                                 \
-      for (PetscInt p = 0; p < pixels; p++)                                                                            \
-        for (PetscInt c = 0; c < channels; c++)                                                                        \
-          out[c] += in[p * channels + c] > 0 ? weight * in[p * channels + c] : 0;                                      \
-    }                                                                                                                  \
-  }                                                                                                                    \
-  static void FeaturesAdjoint##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *r, const T *d, T *g)    \
-  {                                                                                                                    \
-    const T weight = (T)1 / (T)pixels;                                                                                 \
-    _Pragma("omp parallel for schedule(static)") for (PetscInt k = 0; k < n; k++)                                      \
-    {                                                                                                                  \
-      size_t at = (size_t)k * pixels * channels;                                                                       \
-      for (PetscInt p = 0; p < pixels; p++)                                                                            \
-        for (PetscInt c = 0; c < channels; c++, at++) g[at] += r[at] > 0 ? weight * d[(size_t)k * channels + c] : 0;   \
-    }                                                                                                                  \
-  }
-
-DEFINE(float, F32)
-DEFINE(double, F64)
 
 PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *last, const void *before, void *features)
 {
@@ -36,13 +9,8 @@ PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *l
 
   PetscFunctionBegin;
   memset(features, 0, (size_t)n * area->channels * CordsTypeSize(system->type));
-  if (system->type == CORDS_F64) {
-    AddFeaturesF64(n, pixels, area->channels, last, features);
-    AddFeaturesF64(n, pixels, area->channels, before, features);
-  } else {
-    AddFeaturesF32(n, pixels, area->channels, last, features);
-    AddFeaturesF32(n, pixels, area->channels, before, features);
-  }
+  CordsMeanReluAdd(system->type, n, pixels, area->channels, last, features);
+  CordsMeanReluAdd(system->type, n, pixels, area->channels, before, features);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -50,13 +18,9 @@ PetscErrorCode CordsSystemFeaturesAdjoint(CordsSystem system, PetscInt area, Pet
                                           const void *dfeatures, void *g)
 {
   const CordsAreaShape *shape = &system->model->architecture.areas[area];
-  PetscInt pixels = shape->rows * shape->columns;
 
   PetscFunctionBegin;
-  if (system->type == CORDS_F64)
-    FeaturesAdjointF64(n, pixels, shape->channels, r, dfeatures, g);
-  else
-    FeaturesAdjointF32(n, pixels, shape->channels, r, dfeatures, g);
+  CordsMeanReluAdjointAdd(system->type, n, shape->rows * shape->columns, shape->channels, r, dfeatures, g);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

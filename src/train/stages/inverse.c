@@ -17,6 +17,7 @@ static const double spectral_weight = 10;
 
 typedef struct {
   CordsCnn target;
+  PetscBool target_current; /* its weights were taken over; they never change afterwards */
   CordsSystem system;
   CordsArray logits;                 /* of the target; not used, but what its forward pass ends with */
   CordsArray powers[ITERATIONS + 1]; /* q⁰ … q³ of the area at work */
@@ -144,6 +145,8 @@ static PetscErrorCode Gradient(CordsStage stage, PetscInt epoch, PetscInt n, Pet
 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  if (!d->target_current) PetscCall(CordsCnnUpdate(d->target));
+  d->target_current = PETSC_TRUE;
   PetscCall(CordsSystemUpdate(d->system));
   PetscCall(CordsSystemZeroGradient(d->system));
   PetscCall(CordsCnnForward(d->target, n, images, PETSC_FALSE, d->logits.data));
