@@ -3,6 +3,7 @@
 #include "io/h5.h"
 #include "support/support.h"
 
+#include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +289,80 @@ static void DamagedFiles(void **state)
   assert_true(found > TRIALS / 2);
 }
 
+/* A file as other programs write it: older format, compressed, a text of variable length. */
+static void WriteForeign(const char *path)
+{
+  const char *text = "variable";
+  static double data[50][20];
+  hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), layout = H5Pcreate(H5P_DATASET_CREATE);
+  hid_t space = H5Screate_simple(2, (hsize_t[]){50, 20}, NULL), scalar = H5Screate(H5S_SCALAR);
+  hid_t type = H5Tcopy(H5T_C_S1), group = H5Gcreate2(file, "x", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), array, note;
+
+  H5Pset_chunk(layout, 2, (hsize_t[]){5, 20});
+  H5Pset_deflate(layout, 4);
+  H5Tset_size(type, H5T_VARIABLE);
+  array = H5Dcreate2(file, "chunk", H5T_IEEE_F64LE, space, H5P_DEFAULT, layout, H5P_DEFAULT);
+  assert_true(H5Dwrite(array, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+  note = H5Acreate2(group, "y", type, scalar, H5P_DEFAULT, H5P_DEFAULT);
+  assert_true(H5Awrite(note, type, &text) >= 0);
+  H5Aclose(note);
+  H5Dclose(array);
+  H5Gclose(group);
+  H5Tclose(type);
+  H5Sclose(space);
+  H5Sclose(scalar);
+  H5Pclose(layout);
+  assert_true(H5Fclose(file) >= 0);
+}
+
+static PetscErrorCode ReadForeign(const char *path)
+{
+  double data[50][20];
+  char *text = NULL;
+  CordsH5 file;
+  PetscErrorCode ierr = CordsH5Open(&support_context, path, &file);
+
+  if (ierr) return ierr;
+  ierr = CordsH5ReadArray(file, "chunk", CORDS_FILE_F64, 2, (PetscInt64[]){50, 20}, data);
+  if (!ierr) ierr = CordsH5ReadText(file, "x", "y", &text);
+  if (!ierr && text) ierr = PetscFree(text);
+  SupportCall(CordsH5Close(&file));
+  return ierr;
+}
+
+/* Damage without checksums: a sentence or wrong numbers, never a crash. */
+static void DamagedForeignFiles(void **state)
+{
+  static unsigned char bytes[1 << 20];
+  const char *path = SupportPath("foreign.h5");
+  size_t length;
+  enum { TRIALS = 60, FLIPS = 10 };
+
+  if (support_context.rank == 0) WriteForeign(path);
+  Barrier();
+  SupportCall(ReadForeign(path));
+  length = GetBytes(path, sizeof bytes, bytes);
+  Barrier();
+  for (uint32_t i = 0; i < TRIALS; i++) {
+    size_t at[FLIPS];
+    PetscErrorCode ierr;
+
+    for (uint32_t k = 0; k < FLIPS; k++) {
+      at[k] = (size_t)(fabs(SupportRandom(5, FLIPS * i + k)) * (double)length);
+      bytes[at[k]] ^= (unsigned char)(1 << k % 8);
+    }
+    PutBytes(path, length, bytes);
+    for (uint32_t k = 0; k < FLIPS; k++) bytes[at[k]] ^= (unsigned char)(1 << k % 8);
+    SupportErrorsBegin();
+    ierr = ReadForeign(path);
+    if (ierr)
+      SupportErrorsEnd(ierr);
+    else
+      PetscPopErrorHandler();
+    Barrier();
+  }
+}
+
 /* The disk runs full at each write in turn: the sentence, no .part, and the old file untouched.  The first test, as
    the writes are counted from the start of the process. */
 static void FullDisk(void **state)
@@ -332,6 +407,21 @@ static void Dropped(void **state)
   assert_false(Exists(path));
 }
 
+/* Small rows until there is an error. */
+static PetscErrorCode WriteUntilFull(const char *path)
+{
+  static const double data[100];
+  CordsSchema rows = {"rows", "row", "1", "a table"};
+  CordsH5 file;
+
+  PetscFunctionBegin;
+  PetscCall(CordsH5Create(&support_context, path, &file));
+  PetscCall(CordsH5CreateRows(file, &rows, CORDS_FILE_F64, 1, (PetscInt64[]){0}));
+  for (int i = 0; i < 10000; i++) PetscCall(CordsH5AppendRows(file, "rows", 100, data));
+  PetscCall(CordsH5Commit(&file));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* A real full file system, if this process may make one (root). */
 static void FullFileSystem(void **state)
 {
@@ -346,7 +436,7 @@ static void FullFileSystem(void **state)
   path = SupportPath("small/x.h5");
   snprintf(part, sizeof part, "%s.part", path);
   for (int i = 0; i < 2; i++) {
-    ExpectWords(SupportExpectUserError(WriteFile(path)), path, "No space left on device");
+    ExpectWords(SupportExpectUserError(i ? WriteUntilFull(path) : WriteFile(path)), path, "No space left on device");
     assert_false(Exists(part));
     assert_false(Exists(path));
   }
@@ -356,9 +446,9 @@ static void FullFileSystem(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(FullDisk),       cmocka_unit_test(RoundTrip),    cmocka_unit_test(WrongContents),
-    cmocka_unit_test(WrongFiles),     cmocka_unit_test(DamagedFiles), cmocka_unit_test(Dropped),
-    cmocka_unit_test(FullFileSystem),
+    cmocka_unit_test(FullDisk),       cmocka_unit_test(RoundTrip),           cmocka_unit_test(WrongContents),
+    cmocka_unit_test(WrongFiles),     cmocka_unit_test(DamagedFiles),        cmocka_unit_test(Dropped),
+    cmocka_unit_test(FullFileSystem), cmocka_unit_test(DamagedForeignFiles),
 };
 
 SUPPORT_MAIN(tests)
