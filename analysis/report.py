@@ -82,7 +82,8 @@ def for_page(svg, name, title):
         text = text.replace(color, own)
     box = re.search(r'viewBox="([^"]+)"', text).group(1)
     width = float(box.split()[2]) / 72 * 1.25  # a little larger than in print
-    start = (f'<svg viewBox="{box}" style="max-width:{width:.2f}in" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg" '
+    start = (f'<svg viewBox="{box}" style="max-width:{width:.2f}in" role="img" '
+             f'aria-label="{title}" xmlns="http://www.w3.org/2000/svg" '
              'xmlns:xlink="http://www.w3.org/1999/xlink">')
     return re.sub(r"<svg[^>]*>", lambda _: start, text, count=1)
 
@@ -154,8 +155,9 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments=None):
     parser = Parser(prog="report.py", description="Make one page and its figures from the results of a run.")
-    parser.add_argument("run", metavar="RUN_FOLDER", help="folder with train/log.csv, evaluation.h5, fixed_points.h5, …")
-    parser.add_argument("-o", "--output", metavar="OUT_FOLDER", required=True, help="folder for report.html and figures/")
+    parser.add_argument("run", metavar="RUN_FOLDER", help="folder with train/log.csv, evaluation.h5, …")
+    parser.add_argument("-o", "--output", metavar="OUT_FOLDER", required=True,
+                        help="folder for report.html and figures/")
     try:
         options = parser.parse_args(arguments)
         failed = make(options.run, options.output)

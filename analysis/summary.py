@@ -8,8 +8,9 @@ import re
 import numpy
 
 from cords_results import MissingResult, stable_time_constants
-from tables import VERDICTS, input_state, number, with_unit
+from tables import VERDICTS, architecture, input_state, number, with_unit
 
+QUICK = r"(?<!\S)-\w*quick\b|\S*quick[^/\s]*\.ya?ml|(?<!\S)-(?:train_|training_)?samples_max[\s=]+\S+"
 STAGES = ("compatibility", "inverse", "linear", "parametric", "finetune")
 
 
@@ -34,13 +35,12 @@ def option(run, name):
 
 
 def quick(run):
-    """Why this run is not the full one, or "".  A run says so by an attribute `quick`, in its options or by its name."""
+    """Why this run is not the full one, or "".  It says so by an attribute `quick`, in its options or by its name."""
     for name in run.files():
         made = run.file(name).run
         if str(made.get("quick", "0")).lower() not in ("0", "false", "no", ""):
             return f"{name} is marked as quick"
-        found = re.search(r"(?<!\S)-\w*quick\b|\S*quick[^/\s]*\.ya?ml|(?<!\S)-(?:train_|training_)?samples_max[\s=]+\S+",
-                          f"{made.get('command', '')} {made.get('options', '')}")
+        found = re.search(QUICK, f"{made.get('command', '')} {made.get('options', '')}")
         if found:
             return f"{name} was made with {found.group(0)}"
     folder = os.path.basename(os.path.abspath(run.folder))
@@ -53,7 +53,11 @@ def network(run):
         if file and "areas/neurons" in file:
             break
     else:
-        return "No file of this run describes the areas of the network."
+        channels = re.search(r"\bchannels:\s*\[([\d, ]+)\]", architecture(run))
+        if not channels:
+            return "No file of this run describes the areas of the network."
+        count = channels.group(1).count(",") + 1
+        return (f"The network has {plural(count, 'area')} with {channels.group(1)} channels; its whole architecture stands at the end.")
     neurons = file["areas/neurons"].values
     words = f"The network has {plural(len(neurons), 'area')} and {plural(int(neurons.sum()), 'neuron')}"
     if all(f"areas/{part}" in file for part in ("channels", "rows", "columns")):
@@ -63,7 +67,8 @@ def network(run):
     if "areas/tau_ms" in file:
         tau = file["areas/tau_ms"]
         low, high = number(tau.values.min()), number(tau.values.max())
-        words += f"; a single neuron's time constant is {with_unit(low if low == high else f'{low} to {high}', tau.unit)}"
+        both = low if low == high else f"{low} to {high}"
+        words += f"; a single neuron's time constant is {with_unit(both, tau.unit)}"
     return words + "."
 
 
@@ -103,7 +108,8 @@ def accuracy(run):
                 else "exactly at")
     words += f". That is {compared} the CNN of stage 1, from which it was trained, with {reference:.2f} %."
     if cnn["evaluation/label"].shape[0] != images:
-        words += f" The CNN was evaluated on {cnn['evaluation/label'].shape[0]:,} images, so the two are not compared like for like."
+        words += (f" The CNN was evaluated on {cnn['evaluation/label'].shape[0]:,} images, "
+                  "so the two are not compared like for like.")
     return words, tiles + [(f"{reference:.1f} %", "CNN of stage 1")]
 
 
@@ -125,7 +131,9 @@ def fixed_points(run):
     words += f"; the worst is {number(worst, 2)}."
     if not found.all():
         points = ", ".join(str(i) for i in numpy.flatnonzero(~found)[:10])
-        words += f" The others (rows {points}{' …' if (~found).sum() > 10 else ''}) are not fixed points within the tolerance: what is said about them below is not to be trusted."
+        more = " …" if (~found).sum() > 10 else ""
+        words += (f" The others (rows {points}{more}) are not fixed points within the tolerance: "
+                  "what is said about them below is not to be trusted.")
     doubtful = int((found & (reason <= 0)).sum())
     if doubtful:
         words += f" In {doubtful} of those that did, the solver itself reported no convergence."
@@ -171,7 +179,8 @@ def stability(run):
             words += f" The smallest margin to the stability line is {with_unit(number(finite.min(), 3), margin.unit)}."
     residual = file["spectrum/residual_norm_rel"].values
     if len(residual):
-        words += f" {plural(len(residual), 'eigenpair')} were computed, the worst relative residual is {number(numpy.max(residual), 2)}."
+        words += (f" {plural(len(residual), 'eigenpair was', 'eigenpairs were')} computed, "
+                  f"the worst relative residual is {number(numpy.max(residual), 2)}.")
     if "stability/converged_pairs" in file:
         pairs = file["stability/converged_pairs"].values
         words += (f" Per area and point {pairs.min()} to {pairs.max()} of them converged." if pairs.min() != pairs.max()

@@ -4,7 +4,7 @@ import os
 
 import numpy
 
-from cords_results import MissingResult, ResultFile
+from cords_results import MissingResult
 
 VERDICTS = {1: "stable", -1: "unstable", 0: "undecided"}
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -94,7 +94,8 @@ def rows(file, group, axis):
     head, columns, lengths = [], [], set()
     for name in sorted(file.names(group), key=lambda name: first_columns(file, name)):
         array = file[name]
-        if not array.axes or array.axes[0] != axis or len(array.shape) > 2 or max(array.shape[1:], default=0) > COLUMNS_MAX:
+        narrow = len(array.shape) <= 2 and max(array.shape[1:], default=0) <= COLUMNS_MAX
+        if array.axes[:1] != (axis,) or not narrow:
             continue
         short = name.rsplit("/", 1)[-1]
         values = array.values
@@ -169,7 +170,7 @@ def architecture(run):
     """The architecture text of the final model, or ""."""
     for name in ("train/model.h5", "train/checkpoint.h5", "train/cnn.h5"):
         try:
-            file: ResultFile = run.file(name)
+            file = run.file(name)
         except MissingResult:
             continue
         for group in ("parameters", "/"):

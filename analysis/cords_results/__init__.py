@@ -164,8 +164,8 @@ class ResultFile:
 
 
 def stable_time_constants(file):
-    """Slowest time constants [point, area] of a stability file, NaN where the point's verdict is not "stable": there the
-    number that stands in the file says nothing."""
+    """Slowest time constants [point, area] of a stability file, NaN where the point's verdict is not "stable":
+    there the number that stands in the file says nothing."""
     values = file["stability/slowest_time_constant_ms"].per("point", "area").astype(float)
     values[~(values > 0) | ~numpy.isfinite(values)] = numpy.nan
     values[file["stability/verdict"].values != 1] = numpy.nan
@@ -178,7 +178,7 @@ class Run:
     def __init__(self, folder):
         self.folder = os.fspath(folder)
         if not os.path.isdir(self.folder):
-            raise ResultError(f"{self.folder}: there is no such folder; give the folder that holds the results of a run")
+            raise ResultError(f"{self.folder}: there is no such folder; give the one that holds the results of a run")
         self._files, self._digests = {}, {}
         if not self.files() and not os.path.exists(self.path("train/log.csv")):
             raise ResultError(f"{self.folder}: no results of cords in this folder "

@@ -37,6 +37,7 @@ def figure(run):
             axis.axhline(value, color="#E69F00", linestyle="--", label=f"CNN: {value:.1f} %" if scale == 100 else
                          f"CNN: {value:.2f}")
         axis.set_xlabel(words)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         describe(axis, array)
         if scale == 100:
             axis.set_ylabel("%")

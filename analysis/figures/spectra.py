@@ -1,7 +1,7 @@
 """Spectra of the Jacobian at the fixed points
 
-Left of the line a perturbation dies out, right of it (tinted) it grows. Large marks: eigenpairs of the iterative solver.
-Small grey dots: the whole spectrum by a dense solver, where it was computed."""
+Left of the line a perturbation dies out, right of it (tinted) it grows. Large marks: eigenpairs of the iterative
+solver. Small grey dots: the whole spectrum by a dense solver, where it was computed."""
 
 import numpy
 
@@ -51,7 +51,8 @@ def figure(run):
             axis.plot(mine.real, mine.imag, ".", color=GREY, markersize=2, alpha=0.5, markeredgewidth=0,
                       linestyle="none", rasterized=True)
             axis.plot([], [], ".", color=GREY, linestyle="none", label="whole spectrum (dense)")  # seen in the legend
-        for chosen, style, name in ((~spontaneous, STIMULUS, "with an image"), (spontaneous, SPONTANEOUS, "spontaneous")):
+        for chosen, style, name in ((~spontaneous, STIMULUS, "with an image"),
+                                    (spontaneous, SPONTANEOUS, "spontaneous")):
             mine = values[(area == number) & chosen]
             axis.plot(mine.real, mine.imag, linestyle="none", markersize=4, alpha=0.55, markeredgewidth=0,
                       rasterized=len(values) > 3000, label=name, **style)

@@ -1,7 +1,8 @@
 """Training, stage by stage
 
 Above: the loss that the stage minimises. Below: the share of training images classified correctly. Thin lines, light to
-dark: bins of five stimulus steps each, early to late; the thick line is what the stage reports as its own. Stage 2 has no classes: its two errors stand there instead."""
+dark: bins of five stimulus steps each, early to late; the thick line is what the stage reports as its own.
+Stage 2 has no classes: its two errors stand there instead."""
 
 import numpy
 from matplotlib import pyplot

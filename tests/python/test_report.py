@@ -99,7 +99,8 @@ class Example:
         for name in ("model", "cnn"):
             with Writer(self.folder, f"train/{name}.h5", "train", "-dataset fashion_mnist " + self.options) as out:
                 group = out.file.create_group("parameters")
-                group.attrs.update(form=name, architecture="phi: relu\ntime_step_ms: 2\nareas:\n  channels: 16,16,32,32\n")
+                group.attrs.update(form=name, architecture="classes: 10\narchitecture:\n  preset: custom\n"
+                                   f"  channels: {self.channels}\n  phi: relu\n  time_step: 2\n")
                 for i, channels in enumerate(self.channels):
                     out.array(f"parameters/area_conv.{i}.parametrizations.weight.original1",
                               self.random.normal(size=(channels, channels, 3, 3)).astype("f4"),
@@ -156,15 +157,15 @@ class Example:
         r = self.random
         with Writer(self.folder, "fixed_points.h5", "analyse fixed_points", f"-samples 0:{self.images}", ["train/model.h5"]) as out:
             out.array("fixed_points/state", numpy.maximum(r.normal(size=(points, self.neurons.sum())), 0), "point,neuron", "1", "activity, the areas one after the other")
-            out.array("fixed_points/input", r.normal(size=(points, 784)), "point,pixel", "1", "normalised image")
-            out.array("fixed_points/residual_norm_rel", 10 ** r.uniform(-15, -11, points), "point", "1", "norm of F relative to the norm of the state, recomputed outside the solver")
+            out.array("fixed_points/input", r.normal(size=(points, 28, 28, 1)), "point,row,column,channel", "1", "the image as the network sees it, resized and normalised; zero for the spontaneous state")
+            out.array("fixed_points/residual_norm_rel", 10 ** r.uniform(-15, -11, points), "point", "1", "|F| / max(|r|, |phi(u)|) over all neurons, recomputed outside the solver")
             out.array("fixed_points/newton_iterations", r.integers(3, 9, points), "point", "1", "Newton steps of all areas together")
             out.array("fixed_points/linear_iterations", r.integers(40, 160, points), "point", "1", "iterations of the linear solver")
             out.array("fixed_points/converged_reason", numpy.full(points, 3), "point", "1", "SNESConvergedReason: positive is converged")
             out.array("fixed_points/image", numpy.append(-1, numpy.arange(self.images)), "point", "1", "index in the dataset, -1 for the spontaneous state")
             out.array("fixed_points/label", numpy.append(-1, r.integers(CLASSES, size=self.images)), "point", "1", "class of the image, -1 for none")
             out.array("fixed_points/predicted", r.integers(CLASSES, size=points), "point", "1", "class with the largest logit")
-            out.array("fixed_points/active_fraction", r.uniform(0.1, 0.5, (points, self.areas)), "point,area", "1", "fraction of the neurons above zero")
+            out.array("fixed_points/active_fraction", r.uniform(0.1, 0.5, (points, self.areas)), "point,area", "1", "part of the neurons where the slope of phi is not zero (relu: those with u > 0)")
             out.array("fixed_points/mean", r.uniform(0.1, 0.3, (points, self.areas)), "point,area", "1", "mean activity")
             out.file["fixed_points"].attrs.update(tolerance=TOLERANCE, method="Newton-Krylov, block forward substitution")
             self.area_table(out)
@@ -327,7 +328,7 @@ class Whole(Base):
         page = self.check_page(folder, out)
         self.assertIn("Not shown", page.text)
         for sentence in ("was not evaluated", "No fixed points were computed", "stability of the fixed points was not computed",
-                         "No file of this run describes the areas"):
+                         "4 areas with 16, 16, 32, 32 channels"):
             self.assertIn(sentence, page.text)
         self.assertEqual({path.stem for path in (out / "figures").iterdir()}, {"training", "return_to_baseline"})
 
