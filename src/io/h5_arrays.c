@@ -95,7 +95,6 @@ static hid_t Layout(PetscInt dimensions, const hsize_t shape[], size_t item, Pet
   hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
   hsize_t chunk[CORDS_H5_DIMENSIONS_MAX], row_bytes = item;
 
-  H5Pset_fill_time(layout, H5D_FILL_TIME_NEVER);
   for (PetscInt i = 1; i < dimensions; i++) {
     chunk[i] = shape[i];
     row_bytes *= shape[i];
