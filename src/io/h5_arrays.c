@@ -447,7 +447,8 @@ static void ReadArrayHere(CordsH5 file, const char *name, CordsFileType type, Pe
 
   if (array < 0) return;
   ShapeHere(file, array, name, &found_dimensions, found, message);
-  if (!message[0] && (found_dimensions != dimensions || memcmp(found, sizes, (size_t)dimensions * sizeof *sizes))) {
+  if (!message[0] &&
+      (found_dimensions != dimensions || (dimensions && memcmp(found, sizes, (size_t)dimensions * sizeof *sizes)))) {
     PrintShape(found_dimensions, found, sizeof found_text, found_text);
     PrintShape(dimensions, sizes, sizeof wanted_text, wanted_text);
     snprintf(message, CORDS_H5_MESSAGE_LENGTH, "array '%s' of '%s' has shape %s where %s is needed", name, file->path,
