@@ -57,7 +57,8 @@ def network(run):
         if not channels:
             return "No file of this run describes the areas of the network."
         count = channels.group(1).count(",") + 1
-        return (f"The network has {plural(count, 'area')} with {channels.group(1)} channels; its whole architecture stands at the end.")
+        return (f"The network has {plural(count, 'area')} with {channels.group(1)} channels; "
+                "its whole architecture stands at the end.")
     neurons = file["areas/neurons"].values
     words = f"The network has {plural(len(neurons), 'area')} and {plural(int(neurons.sum()), 'neuron')}"
     if all(f"areas/{part}" in file for part in ("channels", "rows", "columns")):
@@ -164,6 +165,26 @@ def time_constants(file):
               f"slowest time constant {' / '.join(name for _, name in tile)}")])
 
 
+def eigenpairs(file):
+    """How many were found, how exactly, beside what was asked."""
+    residual = file["spectrum/residual_norm_rel"].values
+    if not len(residual):
+        return " No eigenpair was found."
+    asked = file.attributes("spectrum")
+    words = f" {plural(len(residual), 'eigenpair was', 'eigenpairs were')} computed"
+    if isinstance(asked.get("tolerance"), (int, float)):
+        within = int((residual <= asked["tolerance"]).sum())
+        words += (f", {'all' if within == len(residual) else f'{within:,}'} of them within the asked relative residual "
+                  f"of {number(float(asked['tolerance']), 1)}")
+    words += f"; the worst relative residual is {number(numpy.max(residual), 2)}."
+    if "stability/converged_pairs" in file:
+        pairs = file["stability/converged_pairs"].values
+        found = str(pairs.min()) if pairs.min() == pairs.max() else f"{pairs.min()} to {pairs.max()}"
+        of = f" of {asked['count']} asked for" if "count" in asked else ""
+        words += f" Per area and point {found}{of} converged."
+    return words
+
+
 def stability(run):
     file = optional(run, "stability.h5")
     if file is None:
@@ -177,20 +198,15 @@ def stability(run):
         finite = margin.values[numpy.isfinite(margin.values)]
         if len(finite):
             words += f" The smallest margin to the stability line is {with_unit(number(finite.min(), 3), margin.unit)}."
-    residual = file["spectrum/residual_norm_rel"].values
-    if len(residual):
-        words += (f" {plural(len(residual), 'eigenpair was', 'eigenpairs were')} computed, "
-                  f"the worst relative residual is {number(numpy.max(residual), 2)}.")
-    if "stability/converged_pairs" in file:
-        pairs = file["stability/converged_pairs"].values
-        words += (f" Per area and point {pairs.min()} to {pairs.max()} of them converged." if pairs.min() != pairs.max()
-                  else f" In every area at every point {pairs.min()} of them converged.")
+    words += eigenpairs(file)
     if "stability/block_whole_difference" in file:
         difference = file["stability/block_whole_difference"]
         known = difference.values[numpy.isfinite(difference.values)]
         if len(known):
             words += (" Spectra area by area and of the whole system differ by at most "
                       f"{with_unit(number(known.max(), 2), difference.unit)}.")
+        if len(known) < len(difference.values):
+            words += f" At {plural(len(difference.values) - len(known), 'point')} they could not be compared."
     if counts["undecided"]:
         words += " Undecided means that the computed eigenpairs do not suffice to tell."
     slow, tiles = time_constants(file)

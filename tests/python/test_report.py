@@ -195,6 +195,8 @@ class Example:
             out.array("stability/converged_pairs", numpy.full((points, self.areas), self.per_area), "point,area", "1", "eigenpairs within the tolerance")
             out.array("stability/block_whole_difference", 1e-11 * r.random(points), "point", "1/tau", "largest difference of block and whole-system eigenvalues")
             out.array("stability/slowest_time_constant_ms", -10 / abscissa, "point,area", "ms", "time in which the slowest perturbation falls to 1/e")
+            for group in ("spectrum", "stability"):
+                out.file[group].attrs.update(tolerance=1e-8, count=self.per_area)
             if self.dense:
                 angle, radius = r.uniform(0, 2 * numpy.pi, self.dense), numpy.sqrt(r.random(self.dense))
                 out.array("spectrum_dense/eigenvalue", -1 + 0.5 * radius * numpy.exp(1j * angle), "eigenvalue", "1/tau", "whole spectrum by a dense solver")
@@ -353,6 +355,8 @@ class Summary(Base):
         self.assertIn("4 areas and 9,408 neurons", told)
         self.assertIn("7 of 7 fixed points (6 images, the spontaneous state) reached", told)
         self.assertIn("7 stable, 0 unstable, 0 undecided", told)
+        self.assertIn("280 eigenpairs were computed, all of them within the asked relative residual of 1\u202f×\u202f10⁻⁸", told)
+        self.assertIn("8 of 8 asked for converged", told)
         slow = run.file("stability.h5")["stability/slowest_time_constant_ms"].values
         self.assertIn(f"{tables.number(slow[1:].max(), 3)}\u00a0ms with an image", told)
         self.assertIn(f"{tables.number(slow[0].max(), 3)}\u00a0ms in the spontaneous state", told)
