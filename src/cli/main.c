@@ -1,0 +1,115 @@
+/* Start MPI and SLEPc, find the command, configure - check - run, end with the right exit status. */
+#include "cli/command.h"
+#include "core/config.h"
+#include "core/registry.h"
+#include "core/version.h"
+
+#include <slepcsys.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CORDS_COMMAND(name) extern const CordsCommandType cords_command_##name;
+#include "cli/commands.def"
+#undef CORDS_COMMAND
+
+#define CORDS_COMMAND(name) &cords_command_##name,
+static const CordsCommandType *const commands[] = {
+#include "cli/commands.def"
+};
+#undef CORDS_COMMAND
+
+enum { COMMAND_COUNT = PETSC_STATIC_ARRAY_LENGTH(commands) };
+
+static void PrintUsage(void)
+{
+  printf("cords %s: training and analysis of convolutional recurrent networks\n\nusage: cords COMMAND [NAME] -option "
+         "value ...\n\n",
+         cords_version);
+  for (int k = 0; k < COMMAND_COUNT; k++) printf("  %-10s %s\n", commands[k]->name, commands[k]->about);
+  printf("\ncords COMMAND -help lists the options of a command.\n"
+         "exit status: %d done, %d error in cords, %d error in input or options, %d stopped by SIGTERM or SIGUSR1 "
+         "after saving\n",
+         CORDS_EXIT_SUCCESS, CORDS_EXIT_INTERNAL, CORDS_EXIT_USER, CORDS_EXIT_STOPPED);
+}
+
+/* PETSc would answer -help with hundreds of its own options, so that word is changed before PETSc sees it.  The words
+   before the first option are the command and its argument. */
+static void TakeWords(int *argc, char **argv, const char *words[2], int *extra)
+{
+  static char own_help[] = "-cords_help";
+  int kept = 1, k = 1;
+
+  words[0] = words[1] = "";
+  for (int w = 0; k < *argc && argv[k][0] != '-'; k++, w++) {
+    if (w < 2)
+      words[w] = argv[k];
+    else
+      *extra = k;
+  }
+  for (; k < *argc; k++) {
+    argv[kept++] = strcmp(argv[k], "-help") == 0 || strcmp(argv[k], "--help") == 0 || strcmp(argv[k], "-h") == 0
+                       ? own_help
+                       : argv[k];
+  }
+  *argc = kept;
+  argv[kept] = NULL;
+}
+
+static PetscErrorCode FindCommand(const char *name, const CordsCommandType **command)
+{
+  const char *names[COMMAND_COUNT];
+  PetscInt index;
+
+  PetscFunctionBegin;
+  for (int k = 0; k < COMMAND_COUNT; k++) names[k] = commands[k]->name;
+  PetscCall(CordsRegistryFind("command", COMMAND_COUNT, names, name, &index));
+  *command = commands[index];
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(const char *const words[2], int *exit_status)
+{
+  const CordsCommandType *command;
+  CordsContextData context;
+
+  PetscFunctionBegin;
+  PetscCall(FindCommand(words[0], &command));
+  PetscCall(CordsConfigBegin());
+  PetscCall(CordsContextInitialize(PETSC_COMM_WORLD, &context));
+  PetscCall(command->configure(&context, words[1]));
+  if (CordsConfigHelp()) {
+    if (context.rank == 0) printf("cords %s %s\n%s\n\n", command->name, command->usage, command->about);
+    PetscCall(CordsConfigPrintHelp());
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(CordsConfigCheck());
+  PetscCall(command->run(&context, exit_status));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+int main(int argc, char **argv)
+{
+  const char *words[2];
+  int exit_status = CORDS_EXIT_SUCCESS, extra = 0, rank = 0;
+  PetscErrorCode ierr;
+  char **all = argv;
+
+  TakeWords(&argc, argv, words, &extra);
+  if (SlepcInitialize(&argc, &all, NULL, NULL)) return CORDS_EXIT_INTERNAL;
+  if (MPI_Comm_rank(PETSC_COMM_WORLD, &rank) || CordsErrorHandlerPush()) return CORDS_EXIT_INTERNAL;
+  if (!words[0][0]) {
+    if (rank == 0) PrintUsage();
+    exit_status = argc > 1 ? CORDS_EXIT_SUCCESS : CORDS_EXIT_USER;
+    ierr = PETSC_SUCCESS;
+  } else {
+    ierr = Run(words, &exit_status);
+  }
+  if (ierr) {
+    exit_status = CordsErrorExit(ierr);
+    MPI_Finalize(); /* not PETSc's: objects left over from the error would only add noise */
+    return exit_status;
+  }
+  PetscOptionsClear(NULL); /* nothing left to complain about: the options were checked */
+  if (SlepcFinalize()) return CORDS_EXIT_INTERNAL;
+  return exit_status;
+}

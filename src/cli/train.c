@@ -1,0 +1,48 @@
+#include "cli/command.h"
+
+#include "core/config.h"
+#include "core/log.h"
+#include "data/dataset.h"
+#include "train/trainer.h"
+
+static char dataset_name[64] = "fashion_mnist", data_path[PETSC_MAX_PATH_LEN];
+static CordsRun run;
+
+static PetscErrorCode Configure(CordsContext context, const char *argument)
+{
+  PetscInt channels, classes;
+
+  PetscFunctionBegin;
+  CordsCheckUser(!argument[0], PETSC_COMM_WORLD, "train takes no name ('%s'); options start with '-'", argument);
+  PetscCall(
+      CordsOptionString("-dataset", "dataset to train on (`cords info datasets`)", sizeof dataset_name, dataset_name));
+  PetscCall(CordsOptionString("-data", "directory with the files of the dataset", sizeof data_path, data_path));
+  PetscCall(CordsOptionRequire("-data", data_path, "the directory with the files of the dataset"));
+  PetscCall(CordsDatasetDescribe(dataset_name, &channels, &classes));
+  PetscCall(CordsArchitectureFromOptions(channels, classes, &run.architecture));
+  PetscCall(CordsRunFromOptions(&run));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(CordsContext context, int *exit_status)
+{
+  CordsDataset dataset;
+  PetscBool stopped;
+
+  PetscFunctionBegin;
+  PetscCall(CordsDatasetOpen(context, dataset_name, data_path, CORDS_SPLIT_TRAIN, &dataset));
+  PetscCall(CordsTrain(context, &run, dataset, &stopped));
+  if (stopped) {
+    PetscCall(CordsLog(context, "stopped by a signal; %s/checkpoint.h5 is complete, the same command continues\n",
+                       run.output));
+    *exit_status = CORDS_EXIT_STOPPED;
+  }
+  PetscCall(CordsDatasetDestroy(&dataset));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+const CordsCommandType cords_command_train = {.name = "train",
+                                              .about = "train a network in stages, or continue where the output stands",
+                                              .usage = "-config FILE.yaml -data DIR -output DIR",
+                                              .configure = Configure,
+                                              .run = Run};

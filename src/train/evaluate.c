@@ -1,0 +1,177 @@
+#include "train/evaluate.h"
+
+#include "core/layout.h"
+#include "core/log.h"
+#include "core/reduce.h"
+#include "data/loader.h"
+#include "model/cnn.h"
+#include "train/objective.h"
+#include "train/rollout.h"
+
+#include <string.h>
+
+/* What computes logits [step][image][class] of a batch: a CNN, or a system in time. */
+typedef struct {
+  CordsModel model;
+  CordsCnn cnn;
+  CordsSystem system;
+  CordsRollout rollout;
+  CordsInput input;
+  CordsArray baseline, state; /* spontaneous state for a whole batch, and the state at work */
+  PetscInt batch, steps;
+} Network;
+
+PetscInt CordsEvaluateBatch(const CordsArchitecture *a, PetscInt steps)
+{
+  PetscInt largest = 1;
+  double bytes;
+
+  for (PetscInt i = 0; i < a->area_count; i++) largest = PetscMax(largest, CordsAreaNeurons(&a->areas[i]));
+  bytes = 4.0 * largest * (steps + 1) * sizeof(float); /* u and the states of three areas */
+  return (PetscInt)PetscMax(1, PetscMin(256, 1e9 / bytes));
+}
+
+static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, Network *net)
+{
+  const CordsArchitecture *a = &model->architecture;
+
+  PetscFunctionBegin;
+  memset(net, 0, sizeof *net);
+  net->model = model;
+  net->steps = model->form == CORDS_FORM_RECURRENT ? a->stimulus_steps : 1;
+  net->batch = CordsEvaluateBatch(a, net->steps);
+  if (model->form != CORDS_FORM_RECURRENT) {
+    PetscCall(CordsCnnCreate(context, model, CORDS_F32, net->batch, &net->cnn));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(CordsSystemCreate(model, CORDS_F32, &net->system));
+  PetscCall(CordsRolloutCreate(net->system, net->batch, net->steps, PETSC_FALSE, &net->rollout));
+  PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &net->baseline));
+  PetscCall(CordsArrayCreate(CORDS_F32, net->batch, CordsArchitectureNeurons(a), &net->state));
+  PetscCall(CordsRolloutSpontaneous(net->system, a->spontaneous_steps, 1, net->baseline.data));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode NetworkDestroy(Network *net)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsCnnDestroy(&net->cnn));
+  PetscCall(CordsRolloutDestroy(&net->rollout));
+  PetscCall(CordsInputDestroy(&net->input));
+  PetscCall(CordsSystemDestroy(&net->system));
+  PetscCall(CordsArrayDestroy(&net->baseline));
+  PetscCall(CordsArrayDestroy(&net->state));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode NetworkLogits(Network *net, PetscInt n, const float *images, float *logits)
+{
+  CordsPhase stimulus = {net->steps, PETSC_TRUE};
+
+  PetscFunctionBegin;
+  if (net->cnn) {
+    PetscCall(CordsCnnForward(net->cnn, n, images, PETSC_FALSE, logits));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  if (!net->input || CordsInputBatch(net->input) != n) {
+    PetscCall(CordsInputDestroy(&net->input));
+    PetscCall(CordsInputCreate(net->system, n, &net->input));
+  }
+  PetscCall(CordsInputSet(net->input, images));
+  for (PetscInt i = 0; i < net->model->architecture.area_count; i++) {
+    size_t bytes = (size_t)CordsSystemNeurons(net->system, i) * sizeof(float);
+    const char *from = CordsSystemArea(net->system, 1, net->baseline.data, i);
+    char *to = CordsSystemArea(net->system, n, net->state.data, i);
+    for (PetscInt k = 0; k < n; k++) memcpy(to + (size_t)k * bytes, from, bytes);
+  }
+  PetscCall(CordsRolloutForward(net->rollout, n, net->input, 1, &stimulus, net->state.data, NULL));
+  PetscCall(CordsRolloutLogits(net->rollout, 0, net->steps, logits));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscInt Largest(PetscInt classes, const float *logits)
+{
+  PetscInt best = 0;
+
+  for (PetscInt k = 1; k < classes; k++) best = logits[k] > logits[best] ? k : best;
+  return best;
+}
+
+/* Images [first, first + n) of this rank. */
+static PetscErrorCode EvaluateBatch(Network *net, CordsDataset dataset, PetscInt64 first, PetscInt n, float *images,
+                                    float *labels, float *logits, CordsEvaluation *evaluation)
+{
+  const CordsArchitecture *a = &net->model->architecture;
+  size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels;
+
+  PetscFunctionBegin;
+  memset(labels, 0, (size_t)n * a->classes * sizeof(float));
+  for (PetscInt k = 0; k < n; k++) {
+    PetscInt label;
+    PetscCall(CordsLoaderImage(dataset, evaluation->start + first + k, a->image_rows, a->image_columns,
+                               images + (size_t)k * image, &label));
+    labels[k * a->classes + label] = 1;
+    evaluation->label[first + k] = label;
+  }
+  PetscCall(NetworkLogits(net, n, images, logits));
+  for (PetscInt t = 0; t < net->steps; t++) {
+    CordsCrossEntropy(CORDS_F32, n, a->classes, logits + (size_t)t * n * a->classes, labels,
+                      (PetscInt)evaluation->images, 1, &evaluation->loss[t], &evaluation->accuracy[t], NULL);
+  }
+  for (PetscInt k = 0; k < n; k++) {
+    evaluation->predicted[first + k] = Largest(a->classes, logits + ((size_t)(net->steps - 1) * n + k) * a->classes);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode EvaluationCreate(CordsContext context, PetscInt steps, PetscInt64 images, CordsEvaluation *e)
+{
+  CordsLayout share = CordsLayoutCut((PetscInt)images, 1, 1, context->size, 1, context->rank);
+
+  PetscFunctionBegin;
+  *e = (CordsEvaluation){.steps = steps, .images = images, .start = share.row_start, .count = share.row_count};
+  PetscCall(PetscCalloc1(steps, &e->accuracy));
+  PetscCall(PetscCalloc1(steps, &e->loss));
+  PetscCall(PetscCalloc1(e->count + 1, &e->predicted));
+  PetscCall(PetscCalloc1(e->count + 1, &e->label));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, CordsDataset dataset, PetscInt64 images,
+                             CordsEvaluation *evaluation)
+{
+  const CordsArchitecture *a = &model->architecture;
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(dataset);
+  CordsProgress progress;
+  Network net;
+  float *pixels, *labels, *logits;
+
+  PetscFunctionBegin;
+  CordsCheckUser(images <= facts->count, PETSC_COMM_WORLD,
+                 "-images %" PetscInt64_FMT ": the dataset has only %" PetscInt64_FMT, images, facts->count);
+  PetscCall(NetworkCreate(context, model, &net));
+  PetscCall(EvaluationCreate(context, net.steps, images ? images : facts->count, evaluation));
+  PetscCall(PetscMalloc3((size_t)net.batch * a->image_rows * a->image_columns * a->image_channels, &pixels,
+                         (size_t)net.batch * a->classes, &labels, (size_t)net.steps * net.batch * a->classes, &logits));
+  PetscCall(CordsProgressStart(&progress, "evaluation", 0, evaluation->count));
+  for (PetscInt64 first = 0; first < evaluation->count; first += net.batch) {
+    PetscInt n = (PetscInt)PetscMin(net.batch, evaluation->count - first);
+    PetscCall(EvaluateBatch(&net, dataset, first, n, pixels, labels, logits, evaluation));
+    PetscCall(CordsProgressUpdate(context, &progress, first + n, NULL));
+  }
+  PetscCall(CordsReduceSumF64(context, net.steps, evaluation->accuracy));
+  PetscCall(CordsReduceSumF64(context, net.steps, evaluation->loss));
+  PetscCall(PetscFree3(pixels, labels, logits));
+  PetscCall(NetworkDestroy(&net));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsEvaluationDestroy(CordsEvaluation *evaluation)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscFree(evaluation->accuracy));
+  PetscCall(PetscFree(evaluation->loss));
+  PetscCall(PetscFree(evaluation->predicted));
+  PetscCall(PetscFree(evaluation->label));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

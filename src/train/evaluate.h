@@ -1,0 +1,27 @@
+/* Accuracy and loss of a network on a dataset, at each time step of the stimulus. */
+#ifndef CORDS_TRAIN_EVALUATE_H
+#define CORDS_TRAIN_EVALUATE_H
+
+#include "data/dataset.h"
+#include "model/model.h"
+
+typedef struct {
+  PetscInt steps;      /* stimulus steps of a recurrent network; 1 for a CNN */
+  PetscInt64 images;   /* evaluated on all ranks */
+  double *accuracy;    /* [step], of the whole set, on every rank */
+  double *loss;        /* [step] */
+  PetscInt64 count;    /* images of this rank: the samples [start, start + count) */
+  PetscInt64 start;
+  PetscInt64 *predicted, *label; /* [count], at the last step */
+} CordsEvaluation;
+
+/* Images 0 .. images−1 of the dataset (0: all), split over the ranks in contiguous parts.  Collective.
+   The evaluation is freed by CordsEvaluationDestroy. */
+PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, CordsDataset dataset, PetscInt64 images,
+                             CordsEvaluation *evaluation);
+PetscErrorCode CordsEvaluationDestroy(CordsEvaluation *evaluation);
+
+/* Images of a batch such that a rollout of `steps` without record stays under about 1 GB; at least 1, at most 256. */
+PetscInt CordsEvaluateBatch(const CordsArchitecture *architecture, PetscInt steps);
+
+#endif

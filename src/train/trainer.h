@@ -1,0 +1,30 @@
+/* The one training loop: batch, gradient, reduce, update, report, checkpoint, stop on signal. */
+#ifndef CORDS_TRAIN_TRAINER_H
+#define CORDS_TRAIN_TRAINER_H
+
+#include "data/dataset.h"
+#include "train/stage.h"
+
+enum { CORDS_RUN_STAGES_MAX = 16 };
+
+/* What a run is; everything else follows from these and the seed. */
+typedef struct {
+  char output[PETSC_MAX_PATH_LEN]; /* directory: checkpoint.h5, cnn.h5, model.h5, log.csv */
+  PetscInt stage_count;
+  PetscInt stages[CORDS_RUN_STAGES_MAX];             /* indices of CordsStageList */
+  CordsStageSettings settings[CORDS_RUN_STAGES_MAX]; /* of each of them */
+  CordsArchitecture architecture;
+  PetscReal checkpoint_interval_s; /* at most this much work is lost when the process is killed */
+  PetscInt log_interval;           /* updates per row of log.csv */
+} CordsRun;
+
+/* Declare and read -stages, -output, -checkpoint_interval, -log_interval and the options of the stages.
+   architecture is filled by the caller. */
+PetscErrorCode CordsRunFromOptions(CordsRun *run);
+
+/* Train, or continue where the output directory stands, to the end.  stopped: true if SIGTERM or SIGUSR1 asked to stop
+   and the state was saved; the same call continues.  Collective. Errors (user): output not writable, checkpoint of
+   another run, batch smaller than the number of ranks, loss not finite. */
+PetscErrorCode CordsTrain(CordsContext context, const CordsRun *run, CordsDataset dataset, PetscBool *stopped);
+
+#endif
