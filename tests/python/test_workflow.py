@@ -26,15 +26,16 @@ CONFIGURATION = {
     "stability": {"points": 1},
 }
 STAGE = {"epochs": 1, "batch": 16, "samples": 160, "learning_rate": 1e-3}
+IN_TIME = dict(STAGE, loss_steps=6)
 TRAINING = {
     "seed": 3,
     "architecture": {"channels": [3, 3], "strides": [1, 1], "image_rows": 14, "image_columns": 14, "stem_kernel": 3,
                      "stem_channels": 3, "stem_stride": 1, "pool_kernel": 3, "pool_stride": 2, "stimulus_steps": 10,
                      "spontaneous_steps": 10, "return_steps": 10},
     "stages": ["compatibility", "inverse", "linear", "parametric", "finetune"],
-    "compatibility": STAGE, "inverse": STAGE, "linear": STAGE, "parametric": STAGE,
-    "finetune": dict(STAGE, epochs=40),
-    "checkpoint": {"interval_s": 0.5},
+    "compatibility": STAGE, "inverse": STAGE, "linear": IN_TIME, "parametric": IN_TIME,
+    "finetune": dict(IN_TIME, epochs=40),
+    "checkpoint": {"interval": 0.5},
 }
 
 
