@@ -48,7 +48,7 @@ class Workflow(unittest.TestCase):
 
     def command(self, *words, configuration):
         return ["/usr/bin/snakemake", "--snakefile", WORKFLOWS / "Snakefile", "--directory", self.run_folder,
-                "--configfile", configuration, "--profile", WORKFLOWS / "profiles/local", *words]
+                "--configfile", configuration, "--profile", WORKFLOWS / "profiles/local", "--cores", "1", *words]
 
     def snakemake(self, *words, configuration):
         environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
