@@ -82,9 +82,37 @@ static PetscErrorCode QuietHandler(MPI_Comm comm, int line, const char *function
   return ierr;
 }
 
+/* Add the options of a file to those of the command line; where both name an option, the command line wins.  Values
+   are put back one by one: as one line of text, a value with a space in it would not survive. */
+static PetscErrorCode InsertUnderCommandLine(const char *path)
+{
+  char **names, **values, **kept_names, **kept_values;
+  PetscInt count, left_count;
+
+  PetscFunctionBegin;
+  PetscCall(PetscOptionsLeftGet(NULL, &left_count, &names, &values));
+  count = left_count;
+  PetscCall(PetscCalloc2(count, &kept_names, count, &kept_values));
+  for (PetscInt k = 0; k < count; k++) {
+    size_t length = strlen(names[k]) + 2;
+    PetscCall(PetscMalloc1(length, &kept_names[k]));
+    snprintf(kept_names[k], length, "-%s", names[k]);
+    PetscCall(PetscStrallocpy(values[k], &kept_values[k]));
+  }
+  PetscCall(PetscOptionsLeftRestore(NULL, &left_count, &names, &values));
+  PetscCall(PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, NULL, path, PETSC_TRUE));
+  for (PetscInt k = 0; k < count; k++) {
+    PetscCall(PetscOptionsSetValue(NULL, kept_names[k], kept_values[k]));
+    PetscCall(PetscFree(kept_names[k]));
+    PetscCall(PetscFree(kept_values[k]));
+  }
+  PetscCall(PetscFree2(kept_names, kept_values));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsConfigBegin(void)
 {
-  char path[PETSC_MAX_PATH_LEN] = "", message[TEXT_MAX] = "", *given = NULL;
+  char path[PETSC_MAX_PATH_LEN] = "", message[TEXT_MAX] = "";
   PetscOptions from_file;
   PetscErrorCode ierr;
 
@@ -93,7 +121,6 @@ PetscErrorCode CordsConfigBegin(void)
   PetscCall(CordsOptionString("-config", "YAML file with options; nested keys are joined by '_'", sizeof path, path));
   if (!path[0] || help_asked) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(CheckYamlReadable(path));
-  PetscCall(PetscOptionsGetAll(NULL, &given));
   PetscCall(PetscOptionsCreate(&from_file));
   PetscCall(PetscPushErrorHandler(QuietHandler, message));
   ierr = PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, from_file, path, PETSC_TRUE);
@@ -103,10 +130,7 @@ PetscErrorCode CordsConfigBegin(void)
   }
   CordsCheckUser(!ierr, PETSC_COMM_WORLD, "-config %s: not a readable YAML file: %s", path, message);
   PetscCall(PetscOptionsDestroy(&from_file));
-  PetscCall(PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, NULL, path, PETSC_TRUE));
-  /* the command line wins: put it back over what the file said */
-  PetscCall(PetscOptionsInsertString(NULL, given));
-  PetscCall(PetscFree(given));
+  PetscCall(InsertUnderCommandLine(path));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -182,14 +206,15 @@ static PetscErrorCode Given(const char *name, size_t length, char *text, PetscBo
 static PetscErrorCode ParseReal(const char *name, const char *text, const char *kind, PetscReal minimum,
                                 PetscReal maximum, PetscReal *value)
 {
-  char *end;
+  char *end, range[64]; /* PETSc would print 0 as "0." */
 
   PetscFunctionBegin;
   *value = strtod(text, &end);
   CordsCheckUser(end != text && *end == '\0' && *value == *value, PETSC_COMM_WORLD, "%s %s: not %s", name,
                  text[0] ? text : "(no value)", kind);
-  CordsCheckUser(*value >= minimum && *value <= maximum, PETSC_COMM_WORLD, "%s %s: must be between %g and %g", name,
-                 text, (double)minimum, (double)maximum);
+  snprintf(range, sizeof range, "%.10g and %.10g", (double)minimum, (double)maximum);
+  CordsCheckUser(*value >= minimum && *value <= maximum, PETSC_COMM_WORLD, "%s %s: must be between %s", name, text,
+                 range);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -274,7 +299,10 @@ PetscErrorCode CordsOptionChoice(const char *name, const char *about, PetscInt c
   PetscBool found;
 
   PetscFunctionBegin;
-  PetscCall(Know(name, about, "", names[*value]));
+  snprintf(text, sizeof text, "%s: ", about);
+  for (PetscInt i = 0; i < count; i++)
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? ", " : "", names[i]);
+  PetscCall(Know(name, about[0] ? text : "", "", names[*value]));
   PetscCall(Given(name, sizeof text, text, &found));
   if (found) PetscCall(CordsRegistryFind(name, count, names, text, value));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -317,9 +345,32 @@ PetscErrorCode CordsOptionIntArray(const char *name, const char *about, const ch
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* An option that was given, that nobody has asked for yet, and that is at most two letters away from `name`. */
+static PetscErrorCode FindSimilar(const char *name, size_t length, char *similar)
+{
+  PetscInt left_count;
+  char **left, **values, given[TEXT_MAX];
+
+  PetscFunctionBegin;
+  similar[0] = '\0';
+  PetscCall(PetscOptionsLeftGet(NULL, &left_count, &left, &values));
+  for (PetscInt i = 0; i < left_count && !similar[0]; i++) {
+    snprintf(given, sizeof given, "-%s", left[i]);
+    if (CordsRegistryDistance(given, name) <= 2) snprintf(similar, length, "%s", given);
+  }
+  PetscCall(PetscOptionsLeftRestore(NULL, &left_count, &left, &values));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsOptionRequire(const char *name, const char *value, const char *about)
 {
+  char similar[TEXT_MAX];
+
   PetscFunctionBegin;
-  CordsCheckUser(value[0] || help_asked, PETSC_COMM_WORLD, "option %s is missing; it is: %s", name, about);
+  if (value[0] || help_asked) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(FindSimilar(name, sizeof similar, similar));
+  CordsCheckUser(!similar[0], PETSC_COMM_WORLD, "option %s is unknown here; did you mean %s, which is missing?",
+                 similar, name);
+  CordsUserError(PETSC_COMM_WORLD, "option %s is missing; it is: %s", name, about);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
