@@ -6,7 +6,7 @@
 enum { NAME_LENGTH_MAX = 128 };
 
 /* Levenshtein distance by the two-row recurrence; names longer than NAME_LENGTH_MAX count as far away. */
-static size_t EditDistance(const char *a, const char *b)
+size_t CordsRegistryDistance(const char *a, const char *b)
 {
   size_t row[NAME_LENGTH_MAX + 1], length_a = strlen(a), length_b = strlen(b);
 
@@ -31,7 +31,7 @@ const char *CordsRegistryClosest(PetscInt count, const char *const names[], cons
   size_t distance_min = strlen(name) / 2 + 1;
 
   for (PetscInt i = 0; i < count; i++) {
-    size_t distance = EditDistance(name, names[i]);
+    size_t distance = CordsRegistryDistance(name, names[i]);
     if (distance < distance_min) {
       distance_min = distance;
       closest = names[i];

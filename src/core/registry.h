@@ -11,6 +11,9 @@
    (more than half of the letters differ).  Not collective. */
 const char *CordsRegistryClosest(PetscInt count, const char *const names[], const char *name);
 
+/* Letters to change, put in or take out to make one name of the other (Levenshtein); 128 for very long names. */
+size_t CordsRegistryDistance(const char *a, const char *b);
+
 /* Find `name` among names[0..count).  Errors (user, collective on PETSC_COMM_WORLD): unknown name; the sentence
    has the `kind` ("dataset"), the closest name and the list. */
 PetscErrorCode CordsRegistryFind(const char *kind, PetscInt count, const char *const names[], const char *name,
