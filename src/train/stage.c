@@ -36,6 +36,25 @@ PetscErrorCode CordsStageList(PetscInt *count, const char *const **names, const 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsStageCheckOrder(PetscInt count, const PetscInt stages[])
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < count; k++) {
+    const CordsStageType *type = types[stages[k]], *before = k > 0 ? types[stages[k - 1]] : NULL;
+    if (type->form == CORDS_FORM_BATCHNORM) {
+      CordsCheckUser(!before, PETSC_COMM_WORLD, "-stages: %s starts from nothing and must come first", type->name);
+    } else if (type->has_target) {
+      CordsCheckUser(before && before->form == CORDS_FORM_BATCHNORM, PETSC_COMM_WORLD,
+                     "-stages: %s learns from the CNN of compatibility and must come right after it", type->name);
+    } else {
+      CordsCheckUser(!before || before->form == CORDS_FORM_RECURRENT, PETSC_COMM_WORLD,
+                     "-stages: %s cannot come right after %s; put inverse between them", type->name,
+                     before ? before->name : "");
+    }
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsStageSettingsDefault(PetscInt index, CordsStageSettings *settings)
 {
   PetscFunctionBegin;
@@ -225,9 +244,7 @@ PetscErrorCode CordsStageStartRecurrent(CordsContext context, CordsModel previou
     PetscCall(CordsModelInitialise(model, context->seed));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  CordsCheckUser(previous->form == CORDS_FORM_RECURRENT, PETSC_COMM_WORLD,
-                 "-stages: a stage with time comes after `inverse` (or first, from a random start), not right after "
-                 "`compatibility`");
+  PetscCheck(previous->form == CORDS_FORM_RECURRENT, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "stages in a wrong order");
   PetscCall(CordsModelCopyShared(previous, model));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -48,14 +48,16 @@ typedef struct _p_CordsStage *CordsStage;
 /* Names and one line each of all stages in the paper's order. */
 PetscErrorCode CordsStageList(PetscInt *count, const char *const **names, const char *const **abouts);
 
+/* Whether each of the stages can start from what the one before it ends with.  Errors (user): -stages. */
+PetscErrorCode CordsStageCheckOrder(PetscInt count, const PetscInt stages[]);
+
 /* Declare and read -<stage>_* options over the defaults of the stage (index into the list). */
 PetscErrorCode CordsStageSettingsFromOptions(PetscInt index, CordsStageSettings *settings);
 /* The paper's values. */
 PetscErrorCode CordsStageSettingsDefault(PetscInt index, CordsStageSettings *settings);
 
 /* Make a stage.  previous: the model the stage before ended with (borrowed during the call), NULL for a random start,
-   or to have all values loaded afterwards (a restart).  batch_local: most images this rank will see at a time. Errors
-   (user): the previous model is not what this stage starts from. */
+   or to have all values loaded afterwards (a restart).  batch_local: most images this rank will see at a time. */
 PetscErrorCode CordsStageCreate(CordsContext context, PetscInt index, const CordsStageSettings *settings,
                                 const CordsArchitecture *architecture, PetscInt batch_local, CordsModel previous,
                                 PetscBool load, CordsStage *stage);

@@ -32,7 +32,8 @@ typedef struct {
   char checkpoint[PETSC_MAX_PATH_LEN], log_path[PETSC_MAX_PATH_LEN];
   CordsTrainLog log;
   CordsTrainState state;
-  double saved_s; /* when the last checkpoint was written */
+  double saved_s;        /* when the last checkpoint was written */
+  PetscBool output_made; /* by this run, on rank 0 */
   /* of the stage at work */
   CordsStage stage;
   CordsOptimizer optimizer;
@@ -67,6 +68,7 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
     PetscCall(CordsStageSettingsFromOptions(run->stages[run->stage_count], &run->settings[run->stage_count]));
     run->stage_count++;
   }
+  PetscCall(CordsStageCheckOrder(run->stage_count, run->stages));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -89,15 +91,49 @@ static PetscErrorCode Exists(const Trainer *t, const char *path, PetscBool *exis
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode MakeOutput(const Trainer *t)
+static PetscErrorCode MakeOutput(Trainer *t)
 {
   int failed = 0;
 
   PetscFunctionBegin;
-  if (t->context->rank == 0 && mkdir(t->run->output, 0777) && errno != EEXIST) failed = errno;
+  if (t->context->rank == 0) {
+    t->output_made = (PetscBool)(mkdir(t->run->output, 0777) == 0);
+    if (!t->output_made && errno != EEXIST) failed = errno;
+  }
   PetscCallMPI(MPI_Bcast(&failed, 1, MPI_INT, 0, t->context->comm));
   CordsCheckUser(!failed, t->context->comm, "-output %s: cannot make the directory: %s", t->run->output,
                  strerror(failed));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* A run that cannot begin leaves nothing behind. */
+static void RemoveOutput(const Trainer *t)
+{
+  if (t->context->rank > 0) return;
+  unlink(t->log_path);
+  if (t->output_made) rmdir(t->run->output);
+}
+
+/* What would stop the run in a later stage is found now. */
+static PetscErrorCode CheckSamples(const Trainer *t)
+{
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(t->dataset);
+  const char *const *names;
+  PetscInt count;
+
+  PetscFunctionBegin;
+  PetscCall(CordsStageList(&count, &names, NULL));
+  for (PetscInt k = 0; k < t->run->stage_count; k++) {
+    const char *name = names[t->run->stages[k]];
+    PetscInt64 samples = t->run->settings[k].samples;
+    CordsCheckUser(samples <= facts->count, t->context->comm,
+                   "-%s_samples %" PetscInt64_FMT ": the training split of %s has %" PetscInt64_FMT " images", name,
+                   samples, facts->name, facts->count);
+    if (samples == 0) samples = facts->count;
+    CordsCheckUser(t->context->size <= samples, t->context->comm,
+                   "stage %s: %d ranks for %" PetscInt64_FMT " images; use at most one rank per image", name,
+                   (int)t->context->size, samples);
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -150,6 +186,25 @@ static PetscErrorCode SaveDue(const Trainer *t, PetscBool *due)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The checkpoint counts batches, which the options must divide the stage into as they did. */
+static PetscErrorCode CheckPlace(const Trainer *t)
+{
+  const CordsTrainState *state = &t->state;
+  const char *stage = CordsStageName(t->stage);
+  PetscInt64 batches = CordsLoaderBatchCount(t->loader);
+
+  PetscFunctionBegin;
+  CordsCheckUser(state->batch < batches && state->update == state->epoch * batches + state->batch, t->context->comm,
+                 "%s: stands at update %" PetscInt64_FMT " of stage %s with other batches; use the same -%s_batch and "
+                 "-%s_samples as before, or another -output",
+                 t->checkpoint, state->update, stage, stage, stage);
+  CordsCheckUser(state->update <= t->updates, t->context->comm,
+                 "%s: stands at epoch %" PetscInt64_FMT " of stage %s, beyond -%s_epochs %" PetscInt_FMT
+                 "; give more epochs, or another -output",
+                 t->checkpoint, state->epoch, stage, stage, CordsStageGetSettings(t->stage)->epochs);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* Everything a stage needs; previous: the model to start from, unless the stage is loaded from the checkpoint. */
 static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load)
 {
@@ -173,13 +228,20 @@ static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load
   if (load) PetscCall(CordsCheckpointReadStage(t->context, t->checkpoint, t->stage, t->optimizer));
   PetscCall(CordsLoaderCreate(t->context, t->dataset, &loading, &t->loader));
   t->updates = (PetscInt64)settings->epochs * CordsLoaderBatchCount(t->loader);
+  if (load) PetscCall(CheckPlace(t));
   PetscCall(PetscMalloc1((size_t)batch_local * image, &t->images));
   PetscCall(PetscMalloc1((size_t)batch_local * a->classes, &t->labels));
   PetscCall(PetscMalloc1(CordsStageModel(t->stage)->learnable_values, &t->gradient));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode LogStage(const Trainer *t, PetscBool continued)
+{
+  PetscFunctionBegin;
   PetscCall(CordsLog(
       t->context, "stage %s: %" PetscInt64_FMT " updates of %" PetscInt_FMT " images, %" PetscInt_FMT " parameters%s\n",
-      CordsStageName(t->stage), t->updates, settings->batch, CordsStageModel(t->stage)->learnable_values,
-      load ? ", continued" : ""));
+      CordsStageName(t->stage), t->updates, CordsStageGetSettings(t->stage)->batch,
+      CordsStageModel(t->stage)->learnable_values, continued ? ", continued" : ""));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -284,7 +346,40 @@ static PetscErrorCode NextStage(Trainer *t)
   t->state.epoch = t->state.batch = t->state.update = 0;
   PetscCall(BeginStage(t, previous, PETSC_FALSE));
   PetscCall(CordsModelDestroy(&previous));
+  PetscCall(LogStage(t, PETSC_FALSE));
   PetscCall(Save(t));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The first checkpoint is written at once: an output that cannot be written is found now, not after a minute. */
+static PetscErrorCode BeginNew(Trainer *t)
+{
+  PetscFunctionBegin;
+  PetscCall(BeginStage(t, NULL, PETSC_FALSE));
+  PetscCall(LogStage(t, PETSC_FALSE));
+  PetscCall(CordsTrainLogOpen(t->context, t->log_path, &t->state, &t->log));
+  PetscCall(Save(t));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* From the checkpoint; finished: there is nothing left to do. */
+static PetscErrorCode BeginContinued(Trainer *t, const char *model, PetscBool *finished)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsCheckpointReadState(t->context, t->checkpoint, t->stages, &t->state));
+  CordsCheckUser(t->state.stage < t->run->stage_count, PETSC_COMM_WORLD,
+                 "%s: stands at stage number %" PetscInt64_FMT ", but there are only %" PetscInt_FMT
+                 "; the file is damaged",
+                 t->checkpoint, t->state.stage, t->run->stage_count);
+  PetscCall(BeginStage(t, NULL, PETSC_TRUE));
+  PetscCall(Exists(t, model, finished));
+  if (t->state.stage < t->run->stage_count - 1 || t->state.update < t->updates) *finished = PETSC_FALSE;
+  if (*finished) {
+    PetscCall(CordsLog(t->context, "%s is finished; nothing to do\n", model));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(LogStage(t, PETSC_TRUE));
+  PetscCall(CordsTrainLogOpen(t->context, t->log_path, &t->state, &t->log));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -293,6 +388,7 @@ static PetscErrorCode Begin(Trainer *t, PetscBool *finished)
   const char *const *names;
   PetscInt count;
   PetscBool continued;
+  PetscErrorCode ierr;
   char model[PETSC_MAX_PATH_LEN];
 
   PetscFunctionBegin;
@@ -304,22 +400,17 @@ static PetscErrorCode Begin(Trainer *t, PetscBool *finished)
   PetscCall(OutputPath(t, "checkpoint.h5", t->checkpoint));
   PetscCall(OutputPath(t, "log.csv", t->log_path));
   PetscCall(OutputPath(t, "model.h5", model));
+  PetscCall(CheckSamples(t));
   PetscCall(MakeOutput(t));
-  PetscCall(Exists(t, model, finished));
   PetscCall(Exists(t, t->checkpoint, &continued));
-  if (continued) PetscCall(CordsCheckpointReadState(t->context, t->checkpoint, t->stages, &t->state));
-  CordsCheckUser(t->state.stage < t->run->stage_count, PETSC_COMM_WORLD,
-                 "%s: stands at stage number %" PetscInt64_FMT ", but there are only %" PetscInt_FMT
-                 "; the file is damaged",
-                 t->checkpoint, t->state.stage, t->run->stage_count);
-  if (*finished && continued) {
-    PetscCall(CordsLog(t->context, "%s is finished; nothing to do\n", model));
+  *finished = PETSC_FALSE;
+  if (continued) {
+    PetscCall(BeginContinued(t, model, finished));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  *finished = PETSC_FALSE;
-  PetscCall(BeginStage(t, NULL, continued));
-  PetscCall(CordsTrainLogOpen(t->context, t->log_path, &t->state, &t->log));
-  if (!continued) PetscCall(Save(t)); /* an output that cannot be written is found now, not after the first minute */
+  ierr = BeginNew(t);
+  if (ierr) RemoveOutput(t);
+  PetscCall(ierr);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -11,7 +11,7 @@ typedef struct {
 static PetscErrorCode Start(CordsContext context, CordsModel previous, CordsModel model, CordsModel target)
 {
   PetscFunctionBegin;
-  CordsCheckUser(!previous, PETSC_COMM_WORLD, "-stages: `compatibility` starts from nothing and must come first");
+  PetscCheck(!previous, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "stages in a wrong order");
   PetscCall(CordsModelInitialise(model, context->seed));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -28,8 +28,8 @@ typedef struct {
 static PetscErrorCode Start(CordsContext context, CordsModel previous, CordsModel model, CordsModel target)
 {
   PetscFunctionBegin;
-  CordsCheckUser(previous && previous->form == CORDS_FORM_BATCHNORM, PETSC_COMM_WORLD,
-                 "-stages: `inverse` comes right after `compatibility`");
+  PetscCheck(previous && previous->form == CORDS_FORM_BATCHNORM, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "stages in a wrong order");
   PetscCall(CordsFoldBatchNorm(previous, target));
   PetscCall(CordsModelInitialise(model, context->seed));
   for (PetscInt k = 0; k < model->tensor_count; k++) {
