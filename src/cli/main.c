@@ -4,6 +4,7 @@
 #include "core/registry.h"
 #include "core/version.h"
 
+#include <ctype.h>
 #include <slepcsys.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,24 +33,29 @@ static void PrintUsage(void)
          CORDS_EXIT_SUCCESS, CORDS_EXIT_INTERNAL, CORDS_EXIT_USER, CORDS_EXIT_STOPPED);
 }
 
+static PetscBool IsOption(const char *word)
+{
+  return (PetscBool)(word[0] == '-' && isalpha((unsigned char)word[word[1] == '-' ? 2 : 1]));
+}
+
 /* PETSc would answer -help with hundreds of its own options, so that word is changed before PETSc sees it.  The words
-   before the first option are the command and its argument. */
-static void TakeWords(int *argc, char **argv, const char *words[2], int *extra)
+   before the first option are the command and its argument.  *stray: a word that nobody would read. */
+static void TakeWords(int *argc, char **argv, const char *words[2], const char **stray)
 {
   static char own_help[] = "-cords_help";
   int kept = 1, k = 1;
 
   words[0] = words[1] = "";
-  for (int w = 0; k < *argc && argv[k][0] != '-'; k++, w++) {
+  for (int w = 0; k < *argc && !IsOption(argv[k]); k++, w++) {
     if (w < 2)
       words[w] = argv[k];
     else
-      *extra = k;
+      *stray = argv[k];
   }
-  for (; k < *argc; k++) {
-    argv[kept++] = strcmp(argv[k], "-help") == 0 || strcmp(argv[k], "--help") == 0 || strcmp(argv[k], "-h") == 0
-                       ? own_help
-                       : argv[k];
+  for (int first = k; k < *argc; k++) {
+    PetscBool help = (PetscBool)(!strcmp(argv[k], "-help") || !strcmp(argv[k], "--help") || !strcmp(argv[k], "-h"));
+    if (k > first && !IsOption(argv[k]) && !IsOption(argv[k - 1])) *stray = argv[k];
+    argv[kept++] = help ? own_help : argv[k];
   }
   *argc = kept;
   argv[kept] = NULL;
@@ -67,12 +73,14 @@ static PetscErrorCode FindCommand(const char *name, const CordsCommandType **com
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Run(const char *const words[2], int *exit_status)
+static PetscErrorCode Run(const char *const words[2], const char *stray, int *exit_status)
 {
   const CordsCommandType *command;
   CordsContextData context;
 
   PetscFunctionBegin;
+  CordsCheckUser(!stray, PETSC_COMM_WORLD,
+                 "the word '%s' belongs to no option; options are written as -name value, lists as 1,2,3", stray);
   PetscCall(FindCommand(words[0], &command));
   PetscCall(CordsConfigBegin());
   PetscCall(CordsContextInitialize(PETSC_COMM_WORLD, &context));
@@ -89,20 +97,20 @@ static PetscErrorCode Run(const char *const words[2], int *exit_status)
 
 int main(int argc, char **argv)
 {
-  const char *words[2];
-  int exit_status = CORDS_EXIT_SUCCESS, extra = 0, rank = 0;
+  const char *words[2], *stray = NULL;
+  int exit_status = CORDS_EXIT_SUCCESS, rank = 0;
   PetscErrorCode ierr;
   char **all = argv;
 
-  TakeWords(&argc, argv, words, &extra);
+  TakeWords(&argc, argv, words, &stray);
   if (SlepcInitialize(&argc, &all, NULL, NULL)) return CORDS_EXIT_INTERNAL;
   if (MPI_Comm_rank(PETSC_COMM_WORLD, &rank) || CordsErrorHandlerPush()) return CORDS_EXIT_INTERNAL;
   if (!words[0][0]) {
     if (rank == 0) PrintUsage();
-    exit_status = argc > 1 ? CORDS_EXIT_SUCCESS : CORDS_EXIT_USER;
+    exit_status = argc == 2 && !strcmp(argv[1], "-cords_help") ? CORDS_EXIT_SUCCESS : CORDS_EXIT_USER;
     ierr = PETSC_SUCCESS;
   } else {
-    ierr = Run(words, &exit_status);
+    ierr = Run(words, stray, &exit_status);
   }
   if (ierr) {
     exit_status = CordsErrorExit(ierr);
