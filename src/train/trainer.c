@@ -292,6 +292,19 @@ static PetscErrorCode Update(Trainer *t)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The averages since the last row of the log, in words; accuracy only in stages that classify. */
+static void DescribeRow(const CordsTrainState *state, size_t length, char *text)
+{
+  double updates = (double)state->row_updates;
+
+  text[0] = '\0';
+  if (state->row_updates == 0) return;
+  if (state->row.errors[0] > 0)
+    snprintf(text, length, "loss %.4g", state->row.loss / updates);
+  else
+    snprintf(text, length, "loss %.4g, accuracy %.3f", state->row.loss / updates, state->row.accuracy / updates);
+}
+
 /* Updates until the stage is done or a signal comes. */
 static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
 {
@@ -304,11 +317,7 @@ static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
   PetscCall(CordsProgressStart(&progress, CordsStageName(t->stage), t->state.update, t->updates));
   while (t->state.update < t->updates) {
     PetscCall(Update(t));
-    note[0] = '\0';
-    if (t->state.row_updates > 0) {
-      snprintf(note, sizeof note, "loss %.4g, accuracy %.3f", t->state.row.loss / (double)t->state.row_updates,
-               t->state.row.accuracy / (double)t->state.row_updates);
-    }
+    DescribeRow(&t->state, sizeof note, note);
     PetscCall(CordsProgressUpdate(t->context, &progress, t->state.update, note[0] ? note : NULL));
     PetscCall(StopAsked(t, stopped));
     PetscCall(SaveDue(t, &due));
