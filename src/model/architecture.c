@@ -210,6 +210,14 @@ static PetscErrorCode ReadStem(CordsArchitecture *a)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscBool SameChannels(const CordsArchitecture *a, PetscInt count, const PetscInt channels[])
+{
+  PetscBool same = (PetscBool)(count == a->area_count);
+
+  for (PetscInt i = 0; i < count && same; i++) same = (PetscBool)(a->areas[i].channels == channels[i]);
+  return same;
+}
+
 static PetscErrorCode ReadAreas(CordsArchitecture *a)
 {
   PetscInt count = CORDS_AREAS_MAX, given[CORDS_AREAS_MAX], values[CORDS_AREAS_MAX];
@@ -221,7 +229,8 @@ static PetscErrorCode ReadAreas(CordsArchitecture *a)
   CordsCheckUser(count == 0 || count >= 2, PETSC_COMM_WORLD,
                  "-architecture_channels: a network has at least 2 areas (the read-out takes the last two)");
   if (count > 0) {
-    snprintf(a->preset, sizeof a->preset, "custom");
+    /* a file names the preset and lists its channels: it is still that preset */
+    if (!SameChannels(a, count, given)) snprintf(a->preset, sizeof a->preset, "custom");
     a->area_count = count;
     for (PetscInt i = 0; i < count; i++) a->areas[i].channels = given[i];
   }
