@@ -1,4 +1,5 @@
-/* Sums over ranks: bit for bit the sum in the order of the ranks, the same on every rank.  RANKS 1 2 4 */
+/* Sums over ranks: bit for bit the sum in the order of the ranks, the same on every rank. */
+/* RANKS 1 2 4 */
 #include "support/support.h"
 
 #include "core/reduce.h"
