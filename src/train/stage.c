@@ -236,15 +236,3 @@ PetscBool CordsStageLearnsAll(const char *tensor)
 {
   return PETSC_TRUE;
 }
-
-PetscErrorCode CordsStageStartRecurrent(CordsContext context, CordsModel previous, CordsModel model, CordsModel target)
-{
-  PetscFunctionBegin;
-  if (!previous) {
-    PetscCall(CordsModelInitialise(model, context->seed));
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  PetscCheck(previous->form == CORDS_FORM_RECURRENT, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "stages in a wrong order");
-  PetscCall(CordsModelCopyShared(previous, model));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}

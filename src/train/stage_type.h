@@ -30,8 +30,6 @@ struct _p_CordsStage {
   void *data;               /* the type's */
 };
 
-/* Start of the stages with time: the previous recurrent network, or a random one. */
-PetscErrorCode CordsStageStartRecurrent(CordsContext context, CordsModel previous, CordsModel model, CordsModel target);
 /* All tensors learn. */
 PetscBool CordsStageLearnsAll(const char *tensor);
 

@@ -1,27 +1,15 @@
 /* Stage 5: the network as it will be used; alone, it is training from random initialisation. */
-#include "train/stage_type.h"
-#include "train/trial.h"
+#include "train/timed_stage.h"
 
 static PetscErrorCode Create(CordsStage stage)
 {
-  PetscFunctionBegin;
-  PetscCall(
-      CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, PETSC_TRUE, (CordsTrial *)&stage->data));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Destroy(CordsStage stage)
-{
-  return CordsTrialDestroy((CordsTrial *)&stage->data);
+  return CordsTimedStageCreate(stage, PETSC_TRUE);
 }
 
 static PetscErrorCode Gradient(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
                                const float *labels, float *gradient, CordsMetrics *metrics)
 {
-  PetscFunctionBegin;
-  PetscCall(CordsTrialSetPhi(stage->data, stage->model->architecture.phi, 0));
-  PetscCall(CordsTrialGradient(stage->data, n, total, images, labels, gradient, metrics));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  return CordsTimedStageGradient(stage, stage->model->architecture.phi, 0, n, total, images, labels, gradient, metrics);
 }
 
 const CordsStageType cords_stage_finetune = {.name = "finetune",
@@ -40,7 +28,7 @@ const CordsStageType cords_stage_finetune = {.name = "finetune",
                                                           .loss_steps = 30,
                                                           .spontaneous_weight = 1e-3},
                                              .learns = CordsStageLearnsAll,
-                                             .start = CordsStageStartRecurrent,
+                                             .start = CordsTimedStageStart,
                                              .create = Create,
-                                             .destroy = Destroy,
+                                             .destroy = CordsTimedStageDestroy,
                                              .gradient = Gradient};

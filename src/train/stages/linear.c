@@ -1,27 +1,15 @@
 /* Stage 3: the dynamics without nonlinearity, from r = 0, stimulus only. */
-#include "train/stage_type.h"
-#include "train/trial.h"
+#include "train/timed_stage.h"
 
 static PetscErrorCode Create(CordsStage stage)
 {
-  PetscFunctionBegin;
-  PetscCall(
-      CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, PETSC_FALSE, (CordsTrial *)&stage->data));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Destroy(CordsStage stage)
-{
-  return CordsTrialDestroy((CordsTrial *)&stage->data);
+  return CordsTimedStageCreate(stage, PETSC_FALSE);
 }
 
 static PetscErrorCode Gradient(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
                                const float *labels, float *gradient, CordsMetrics *metrics)
 {
-  PetscFunctionBegin;
-  PetscCall(CordsTrialSetPhi(stage->data, CORDS_PHI_IDENTITY, 0));
-  PetscCall(CordsTrialGradient(stage->data, n, total, images, labels, gradient, metrics));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  return CordsTimedStageGradient(stage, CORDS_PHI_IDENTITY, 0, n, total, images, labels, gradient, metrics);
 }
 
 const CordsStageType cords_stage_linear = {.name = "linear",
@@ -39,7 +27,7 @@ const CordsStageType cords_stage_linear = {.name = "linear",
                                                         .mix = PETSC_TRUE,
                                                         .loss_steps = 30},
                                            .learns = CordsStageLearnsAll,
-                                           .start = CordsStageStartRecurrent,
+                                           .start = CordsTimedStageStart,
                                            .create = Create,
-                                           .destroy = Destroy,
+                                           .destroy = CordsTimedStageDestroy,
                                            .gradient = Gradient};

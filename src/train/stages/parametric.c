@@ -1,28 +1,17 @@
 /* Stage 4: φ is a PReLU whose slope falls from epoch to epoch, so that the linear network becomes a relu network. */
-#include "train/stage_type.h"
-#include "train/trial.h"
+#include "train/timed_stage.h"
 
 static PetscErrorCode Create(CordsStage stage)
 {
-  PetscFunctionBegin;
-  PetscCall(
-      CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, PETSC_TRUE, (CordsTrial *)&stage->data));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Destroy(CordsStage stage)
-{
-  return CordsTrialDestroy((CordsTrial *)&stage->data);
+  return CordsTimedStageCreate(stage, PETSC_TRUE);
 }
 
 static PetscErrorCode Gradient(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
                                const float *labels, float *gradient, CordsMetrics *metrics)
 {
-  PetscFunctionBegin;
-  PetscCall(CordsTrialSetPhi(stage->data, CORDS_PHI_PRELU,
-                             PetscMax(0, stage->settings.slope_start - stage->settings.slope_step * (PetscReal)epoch)));
-  PetscCall(CordsTrialGradient(stage->data, n, total, images, labels, gradient, metrics));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  PetscReal slope = PetscMax(0, stage->settings.slope_start - stage->settings.slope_step * (PetscReal)epoch);
+
+  return CordsTimedStageGradient(stage, CORDS_PHI_PRELU, slope, n, total, images, labels, gradient, metrics);
 }
 
 const CordsStageType cords_stage_parametric = {.name = "parametric",
@@ -44,7 +33,7 @@ const CordsStageType cords_stage_parametric = {.name = "parametric",
                                                             .slope_start = 0.95,
                                                             .slope_step = 0.05},
                                                .learns = CordsStageLearnsAll,
-                                               .start = CordsStageStartRecurrent,
+                                               .start = CordsTimedStageStart,
                                                .create = Create,
-                                               .destroy = Destroy,
+                                               .destroy = CordsTimedStageDestroy,
                                                .gradient = Gradient};
