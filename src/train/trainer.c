@@ -431,6 +431,7 @@ PetscErrorCode CordsTrain(CordsContext context, const CordsRun *run, CordsDatase
 
   PetscFunctionBegin;
   *stopped = PETSC_FALSE;
+  stop_asked = 0; /* a request to an earlier call is done */
   sigaction(SIGTERM, &ask, &before_term);
   sigaction(SIGUSR1, &ask, &before_usr1);
   PetscCall(Begin(&t, &finished));
