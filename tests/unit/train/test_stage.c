@@ -173,6 +173,35 @@ static void TestRecurrentStart(void **state)
   }
 }
 
+/* Stages 3 to 5: loss = mean_t(w_t L_t) + weight · S with w from 1e-3 to 1, the accuracy that of the last step. */
+static void TestLossInTime(void **state)
+{
+  for (PetscInt k = 2; k < PAPER; k++) {
+    CordsModel previous = NetworkModel(NETWORK_STEM, "relu", CORDS_FORM_RECURRENT);
+    CordsStage stage = Create(paper[k], previous, PETSC_FALSE);
+    const CordsStageSettings *s = CordsStageGetSettings(stage);
+    float *images = NetworkImages(previous, 2, 3), labels[2 * NETWORK_CLASSES] = {0}, *gradient;
+    double expected = 0;
+    CordsMetrics m;
+    labels[1] = labels[NETWORK_CLASSES + 3] = 1;
+    gradient = calloc((size_t)previous->learnable_values, sizeof *gradient);
+    SupportCall(CordsStageGradient(stage, 0, 2, 2, images, labels, gradient, &m));
+    for (PetscInt t = 0; t < s->loss_steps; t++) {
+      double weight = pow(10, -3 + 3 * (double)t / (double)(s->loss_steps - 1));
+      assert_true(m.loss_t[t] > 0);
+      expected += weight * m.loss_t[t] / (double)s->loss_steps;
+    }
+    assert_true(fabs(m.loss_t[0] - m.loss_t[s->loss_steps - 1]) > 1e-3); /* or the order of the weights is not seen */
+    assert_int_equal(m.spontaneous > 0, s->spontaneous_weight > 0);
+    NetworkClose("loss", m.loss, expected + s->spontaneous_weight * m.spontaneous, m.loss, 1e-12);
+    assert_true(m.accuracy == m.accuracy_t[s->loss_steps - 1]);
+    free(gradient);
+    SupportCall(PetscFree(images));
+    SupportCall(CordsStageDestroy(&stage));
+    SupportCall(CordsModelDestroy(&previous));
+  }
+}
+
 /* More counted steps than the stimulus has. */
 static PetscErrorCode CreateLong(CordsStage *stage)
 {
@@ -191,8 +220,8 @@ static void TestLossSteps(void **state)
   assert_non_null(strstr(SupportExpectUserError(CreateLong(&stage)), "stimulus"));
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestPaper),    cmocka_unit_test(TestLearningRate),
-                                          cmocka_unit_test(TestOrder),    cmocka_unit_test(TestOptions),
-                                          cmocka_unit_test(TestInverse),  cmocka_unit_test(TestRecurrentStart),
-                                          cmocka_unit_test(TestLossSteps)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestPaper),      cmocka_unit_test(TestLearningRate),
+                                          cmocka_unit_test(TestOrder),      cmocka_unit_test(TestOptions),
+                                          cmocka_unit_test(TestInverse),    cmocka_unit_test(TestRecurrentStart),
+                                          cmocka_unit_test(TestLossInTime), cmocka_unit_test(TestLossSteps)};
 SUPPORT_MAIN(tests)

@@ -200,6 +200,34 @@ static void TestFinished(void **state)
   SupportCall(CordsModelDestroy(&after));
 }
 
+/* A new optimiser at the start of each epoch, and only there: within one epoch it makes no difference. */
+static CordsModel TrainFinetune(const char *output, PetscInt epochs, PetscBool new_optimizer)
+{
+  CordsRun run;
+  PetscBool stopped;
+
+  RunMake(output, epochs, &run);
+  run.stages[0] = run.stage_count - 1;
+  run.settings[0] = run.settings[run.stage_count - 1];
+  run.settings[0].new_optimizer = new_optimizer;
+  run.settings[0].learning_rate = 1e-2;
+  run.stage_count = 1;
+  Train(&support_context, &run, &stopped);
+  return Load(&run, "model.h5");
+}
+
+static void TestNewOptimizer(void **state)
+{
+  for (PetscInt epochs = 1; epochs <= 2; epochs++) {
+    CordsModel kept = TrainFinetune(epochs == 1 ? "kept1" : "kept2", epochs, PETSC_FALSE);
+    CordsModel new = TrainFinetune(epochs == 1 ? "new1" : "new2", epochs, PETSC_TRUE);
+    int differ = memcmp(kept->values, new->values, (size_t)kept->value_count * sizeof(float)) != 0;
+    assert_int_equal(differ, epochs > 1);
+    SupportCall(CordsModelDestroy(&kept));
+    SupportCall(CordsModelDestroy(&new));
+  }
+}
+
 static PetscErrorCode TryToTrain(const CordsRun *run)
 {
   CordsDataset dataset = RunDataset(&support_context, CORDS_SPLIT_TRAIN);
@@ -225,5 +253,6 @@ static void TestMistakes(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestRanks), cmocka_unit_test(TestRestart),
-                                          cmocka_unit_test(TestFinished), cmocka_unit_test(TestMistakes)};
+                                          cmocka_unit_test(TestFinished), cmocka_unit_test(TestNewOptimizer),
+                                          cmocka_unit_test(TestMistakes)};
 SUPPORT_MAIN(tests)
