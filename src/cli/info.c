@@ -88,9 +88,11 @@ static PetscErrorCode PrintPresets(void)
 
 static PetscErrorCode PrintFile(CordsContext context, const char *path)
 {
-  static const char *const attributes[] = {"command", "version", "commit", "date", "options", "ranks"};
+  static const char *const attributes[] = {"command", "version", "commit", "date", "options"};
   CordsModel model;
   CordsH5 file;
+  PetscInt64 ranks;
+  PetscBool found;
   char *text;
 
   PetscFunctionBegin;
@@ -100,6 +102,8 @@ static PetscErrorCode PrintFile(CordsContext context, const char *path)
     if (text && context->rank == 0) printf("%s: %s\n", attributes[k], text);
     PetscCall(PetscFree(text));
   }
+  PetscCall(CordsH5ReadInt(file, "run", "ranks", &found, &ranks));
+  if (found && context->rank == 0) printf("ranks: %" PetscInt64_FMT "\n", ranks);
   PetscCall(CordsH5ReadText(file, "parameters", "form", &text));
   PetscCall(CordsH5Close(&file));
   if (!text) PetscFunctionReturn(PETSC_SUCCESS);
