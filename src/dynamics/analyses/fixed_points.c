@@ -5,15 +5,14 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "data/loader.h"
+#include "data/selection.h"
 #include "dynamics/analysis.h"
 #include "dynamics/fixed_point.h"
 
-#include <stdlib.h>
 
 static struct {
   CordsAnalysisFiles files;
-  char dataset[64], data[PETSC_MAX_PATH_LEN];
-  PetscInt64 first, end; /* samples */
+  CordsSelection images;
   CordsFixedPointSettings solver;
 } options;
 
@@ -59,55 +58,12 @@ static const struct {
                 CORDS_FILE_F64},
     [MEAN] = {{"fixed_points/mean", "point,area", "1", "mean rate of the area"}, CORDS_FILE_F64}};
 
-/* A:B, first and one past the last. */
-static PetscErrorCode ParseSamples(const char *text)
-{
-  char *colon, *end;
-
-  PetscFunctionBegin;
-  options.first = strtoll(text, &colon, 10);
-  CordsCheckUser(colon != text && *colon == ':', PETSC_COMM_WORLD,
-                 "-samples %s: must be A:B, the numbers of the first image and of the one after the last", text);
-  options.end = strtoll(colon + 1, &end, 10);
-  CordsCheckUser(end != colon + 1 && *end == '\0', PETSC_COMM_WORLD,
-                 "-samples %s: must be A:B, the numbers of the first image and of the one after the last", text);
-  CordsCheckUser(options.first >= 0 && options.end > options.first, PETSC_COMM_WORLD,
-                 "-samples %s: holds no image; B must be larger than A, and A not negative", text);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 static PetscErrorCode Configure(CordsContext context)
 {
-  char samples[64] = "0:64";
-
   PetscFunctionBegin;
   PetscCall(CordsAnalysisFilesConfigure(&options.files));
-  options.dataset[0] = options.data[0] = '\0';
-  PetscCall(CordsOptionString("-dataset", "dataset of the images", sizeof options.dataset, options.dataset));
-  PetscCall(CordsOptionRequire("-dataset", options.dataset, "the name of the dataset"));
-  PetscCall(CordsOptionString("-data", "directory of its files", sizeof options.data, options.data));
-  PetscCall(CordsOptionRequire("-data", options.data, "the directory of the dataset's files"));
-  PetscCall(CordsOptionString("-samples", "A:B, images A to B-1 of the test split", sizeof samples, samples));
-  PetscCall(ParseSamples(samples));
+  PetscCall(CordsSelectionConfigure(&options.images, "0:64"));
   PetscCall(CordsFixedPointConfigure(&options.solver));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode OpenDataset(CordsContext context, const CordsArchitecture *a, CordsDataset *dataset)
-{
-  const CordsDatasetFacts *facts;
-
-  PetscFunctionBegin;
-  PetscCall(CordsDatasetOpen(context, options.dataset, options.data, CORDS_SPLIT_TEST, dataset));
-  facts = CordsDatasetGetFacts(*dataset);
-  CordsCheckUser(facts->channels == a->image_channels && facts->classes == a->classes, context->comm,
-                 "%s: the network is for images of %" PetscInt_FMT " channels in %" PetscInt_FMT
-                 " classes, dataset %s has %" PetscInt_FMT " channels and %" PetscInt_FMT " classes",
-                 options.files.checkpoint, a->image_channels, a->classes, facts->name, facts->channels, facts->classes);
-  CordsCheckUser(options.end <= facts->count, context->comm,
-                 "-samples %" PetscInt64_FMT ":%" PetscInt64_FMT ": the test split of %s has %" PetscInt64_FMT
-                 " images, so the last one is %" PetscInt64_FMT,
-                 options.first, options.end, facts->name, facts->count, facts->count - 1);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -126,7 +82,7 @@ static PetscErrorCode DeclareTables(CordsResults results, CordsModel model)
   }
   PetscCall(CordsH5WriteReal(file, "fixed_points", "tolerance", (double)options.solver.tolerance));
   PetscCall(CordsH5WriteText(file, "fixed_points", "method", CordsFixedPointMethodNames[options.solver.method]));
-  PetscCall(CordsH5WriteText(file, "fixed_points", "dataset", options.dataset));
+  PetscCall(CordsH5WriteText(file, "fixed_points", "dataset", options.images.dataset));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -180,7 +136,7 @@ static PetscErrorCode SolvePoint(CordsProblem problem, CordsDataset dataset, con
   row->image = -1;
   PetscCall(PetscArrayzero(row->input, a->image_rows * a->image_columns * a->image_channels));
   if (point > 0) {
-    row->image = options.first + point - 1;
+    row->image = options.images.first + point - 1;
     PetscCall(CordsLoaderImage(dataset, row->image, a->image_rows, a->image_columns, row->input, &label));
   }
   row->label = label;
@@ -263,7 +219,7 @@ static PetscErrorCode Commit(CordsResults *results, CordsDataset dataset)
 
 static PetscErrorCode Run(CordsContext context)
 {
-  PetscInt points = (PetscInt)(1 + options.end - options.first), converged;
+  PetscInt points = (PetscInt)(1 + options.images.end - options.images.first), converged;
   CordsModel model;
   CordsDataset dataset;
   CordsResults results;
@@ -271,7 +227,8 @@ static PetscErrorCode Run(CordsContext context)
 
   PetscFunctionBegin;
   PetscCall(CordsAnalysisLoadModel(context, options.files.checkpoint, &model));
-  PetscCall(OpenDataset(context, &model->architecture, &dataset));
+  PetscCall(CordsSelectionOpen(context, &options.images, options.files.checkpoint, model->architecture.image_channels,
+                               model->architecture.classes, &dataset));
   PetscCall(CordsResultsCreate(context, options.files.output, &results));
   PetscCall(CordsAnalysisWriteAreas(context, results, &model->architecture));
   PetscCall(DeclareTables(results, model));
