@@ -78,10 +78,12 @@ class Words(BadInput):
             (["-sample ", "did you mean -samples?"], [*self.simulate(), *out, "-sample", "0:2"]),
             (["-fixed_points_tolerence", "did you mean -fixed_points_tolerance?"],
              [*self.fixed_points(), *out, "-fixed_points_tolerence", "1"]),
-            (["-stability_cuont", "did you mean -stability_count?"], [*self.stability(), *out, "-stability_cuont", "3"]),
+            (["-stability_cuont", "did you mean -stability_count?"],
+             [*self.stability(), *out, "-stability_cuont", "3"]),
             (["-name ", "did you mean -names?"], ["info", "-name"]),
             (["-chekpoint", "did you mean -checkpoint"], ["evaluate", "-chekpoint", self.model, *out]),
-            (["-finetune_", "unknown here"], [*self.training("out", data=self.data), "-stages", "compatibility,inverse"]),
+            (["-finetune_", "unknown here"],
+             [*self.training("out", data=self.data), "-stages", "compatibility,inverse"]),
         ])
 
     def test_unknown_names(self):
@@ -280,7 +282,8 @@ class Networks(BadInput):
         def no_architecture(file):
             del file["parameters"].attrs["architecture"]
 
-        for expected, change in (([TENSOR, "3"], another_shape), ([TENSOR, "not finite at index [1,1,1,1]"], not_a_number),
+        for expected, change in (([TENSOR, "3"], another_shape),
+                                 ([TENSOR, "not finite at index [1,1,1,1]"], not_a_number),
                                  ([TENSOR, "has no tensor"], missing), (["area_conv.7.weight"], unknown),
                                  (["parametrizations"], another_architecture), (["no network"], no_architecture)):
             with self.subTest(change.__name__):

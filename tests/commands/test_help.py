@@ -47,7 +47,8 @@ class Help(commands.Test):
                 (["info"], {"-names": "false"})):
             with self.subTest(words):
                 options = self.options(*words)
-                self.assertLessEqual(expected.items(), {name: default for name, (default, _) in options.items()}.items())
+                defaults = {name: default for name, (default, _) in options.items()}
+                self.assertLessEqual(expected.items(), defaults.items())
                 self.assertIn("-config", options)
                 foreign = [name for name in options
                            if re.match(r"-(eps|st|ksp|pc|snes|mat|vec|log_view|options|malloc|on_error)", name)
@@ -108,7 +109,8 @@ class Info(commands.Test):
         self.done(*self.training("run", data=data))
         model = self.folder / "run/model.h5"
         printed = self.done("info", model)
-        for words in ("command: train", "-seed 3", "ranks: 1", "network (recurrent form), 696 parameters", "custom: 3 areas",
+        for words in ("command: train", "-seed 3", "ranks: 1", "network (recurrent form), 696 parameters",
+                      "custom: 3 areas",
                       "area 1:    3 channels of   4 x   4 pixels"):
             self.assertIn(words, printed)
         for name, values in commands.parameters(model).items():

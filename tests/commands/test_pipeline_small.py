@@ -41,7 +41,8 @@ class Network:
     @staticmethod
     def pool(x):
         """Mean of 3 x 3, stride 2, zeros around counted."""
-        return numpy.stack([signal.correlate2d(each, numpy.full((3, 3), 1 / 9), mode="same") for each in x])[:, ::2, ::2]
+        ninth = numpy.full((3, 3), 1 / 9)
+        return numpy.stack([signal.correlate2d(each, ninth, mode="same")[::2, ::2] for each in x])
 
     def synapses(self, i, r, image, strides):
         """What area i applies relu to."""

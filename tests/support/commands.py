@@ -25,7 +25,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 MORE_RANKS_THAN_CORES = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "OMPI_MCA_hwloc_base_binding_policy": "none", "OMPI_MCA_mpi_yield_when_idle": "1",
-    "OMPI_MCA_ess_singleton_isolated": "1"}  # one rank without mpirun starts no daemon: half the time of a short command
+    "OMPI_MCA_ess_singleton_isolated": "1"}  # one rank without mpirun starts no daemon, which takes its time
 
 # Three areas with a skip connection into the last, all stages that differ in kind, updates of milliseconds.
 ARCHITECTURE = {"channels": [2, 3, 3], "strides": [1, 2, 1], "image_rows": 14, "image_columns": 14, "stem_kernel": 3,
