@@ -1,5 +1,8 @@
 #include "dynamics/dense.h"
 
+#include <math.h>
+#include <petscblaslapack.h>
+
 enum { BLOCK = 32, DESCRIPTOR_LENGTH = 9 };
 
 /* BLACS and ScaLAPACK have no C header.  The last arguments of the Fortran routines are the lengths of their
@@ -16,11 +19,6 @@ void pdlaset_(const char *part, const int *m, const int *n, const double *off_di
               double *a, const int *row, const int *column, const int *descriptor, size_t part_length);
 void pdgehrd_(const int *n, const int *low, const int *high, double *a, const int *row, const int *column,
               const int *descriptor, double *tau, double *work, const int *work_length, int *info);
-void pdhseqr_(const char *job, const char *vectors, const int *n, const int *low, const int *high, double *h,
-              const int *descriptor, double *re, double *im, double *z, const int *z_descriptor, double *work,
-              const int *work_length, int *integer_work, const int *integer_work_length, int *info, size_t job_length,
-              size_t vectors_length);
-
 static const int zero = 0, one = 1, block = BLOCK;
 
 /* An n × n matrix on a grid of ranks:
@@ -88,7 +86,8 @@ static PetscErrorCode GridMatrixFill(GridMatrix *matrix, CordsDenseColumn column
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* To upper Hessenberg form; below the first subdiagonal PDGEHRD leaves its reflectors, which PDHSEQR wants zero. */
+/* To upper Hessenberg form; below the first subdiagonal PDGEHRD leaves its reflectors, which the QR algorithm wants
+ * zero. */
 static PetscErrorCode ReduceToHessenberg(GridMatrix *matrix)
 {
   const int query = -1, three = 3, inner = matrix->n - 2;
@@ -110,34 +109,80 @@ static PetscErrorCode ReduceToHessenberg(GridMatrix *matrix)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* re, im: n numbers on every rank.  The query for work space writes more than the first number of its arrays. */
-static PetscErrorCode SolveHessenberg(GridMatrix *matrix, double *re, double *im, PetscBool *converged)
+/* The whole Hessenberg matrix, column-major, on rank 0 (NULL elsewhere): everybody adds its part to zeros. */
+static PetscErrorCode Gather(CordsContext context, const GridMatrix *matrix, double **whole)
 {
-  enum { QUERY_LENGTH = 64 };
-  const int query = -1;
-  double *work, best[QUERY_LENGTH] = {0}, no_vectors = 0;
-  int *integer_work, integer_best[QUERY_LENGTH] = {0}, length, integer_length, info;
+  size_t n = (size_t)matrix->n;
+  double *mine;
 
   PetscFunctionBegin;
-  pdhseqr_("E", "N", &matrix->n, &one, &matrix->n, matrix->values, matrix->descriptor, re, im, &no_vectors,
-           matrix->descriptor, best, &query, integer_best, &query, &info, 1, 1);
-  PetscCheck(info == 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "pdhseqr: argument %d", -info);
-  length = (int)best[0];
-  integer_length = PetscMax(integer_best[0], QUERY_LENGTH);
-  PetscCall(PetscMalloc2(length, &work, integer_length, &integer_work));
-  pdhseqr_("E", "N", &matrix->n, &one, &matrix->n, matrix->values, matrix->descriptor, re, im, &no_vectors,
-           matrix->descriptor, work, &length, integer_work, &integer_length, &info, 1, 1);
-  PetscCheck(info >= 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "pdhseqr: argument %d", -info);
-  *converged = (PetscBool)(info == 0);
-  PetscCall(PetscFree2(work, integer_work));
+  PetscCall(PetscCalloc1(n * n, &mine));
+  for (int k = 0; k < matrix->local_columns; k++) {
+    double *column = mine + n * (size_t)Global(k, matrix->column, matrix->columns);
+    for (int i = 0; i < matrix->local_rows; i++)
+      column[Global(i, matrix->row, matrix->rows)] = matrix->values[(size_t)k * (size_t)matrix->local_rows + (size_t)i];
+  }
+  PetscCallMPI(
+      MPI_Reduce(context->rank == 0 ? MPI_IN_PLACE : mine, mine, (int)(n * n), MPI_DOUBLE, MPI_SUM, 0, context->comm));
+  if (context->rank != 0) PetscCall(PetscFree(mine));
+  *whole = mine;
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The QR algorithm on rank 0; re, im: n numbers on every rank. */
+static PetscErrorCode SolveHessenberg(CordsContext context, const GridMatrix *matrix, double *re, double *im,
+                                      PetscBool *converged)
+{
+  PetscBLASInt n = matrix->n, low = 1, length, info = 0;
+  double *hessenberg, *work, best, no_vectors = 0;
+
+  PetscFunctionBegin;
+  PetscCall(Gather(context, matrix, &hessenberg));
+  if (context->rank == 0) {
+    length = -1;
+    LAPACKhseqr_("E", "N", &n, &low, &n, hessenberg, &n, re, im, &no_vectors, &low, &best, &length, &info);
+    length = (PetscBLASInt)best;
+    PetscCall(PetscMalloc1(length, &work));
+    LAPACKhseqr_("E", "N", &n, &low, &n, hessenberg, &n, re, im, &no_vectors, &low, work, &length, &info);
+    PetscCall(PetscFree(work));
+    PetscCall(PetscFree(hessenberg));
+  }
+  PetscCallMPI(MPI_Bcast(re, n, MPI_DOUBLE, 0, context->comm));
+  PetscCallMPI(MPI_Bcast(im, n, MPI_DOUBLE, 0, context->comm));
+  PetscCallMPI(MPI_Bcast(&info, 1, MPIU_INT, 0, context->comm));
+  PetscCheck(info >= 0, PETSC_COMM_SELF, PETSC_ERR_LIB, "dhseqr: argument %d", -info);
+  *converged = (PetscBool)(info == 0);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* This rank's part of the trace, and of the sum of absolute values on the diagonal. */
+static void LocalTrace(const GridMatrix *matrix, double sums[2])
+{
+  sums[0] = sums[1] = 0;
+  for (int k = 0; k < matrix->local_columns; k++) {
+    for (int i = 0; i < matrix->local_rows; i++) {
+      double value = matrix->values[(size_t)k * (size_t)matrix->local_rows + (size_t)i];
+      if (Global(i, matrix->row, matrix->rows) != Global(k, matrix->column, matrix->columns)) continue;
+      sums[0] += value;
+      sums[1] += fabs(value);
+    }
+  }
+}
+
+/* The eigenvalues must add up to the trace: a QR code that loses one is found out. */
+static PetscBool AddsUp(PetscInt n, const double *re, const double trace[2])
+{
+  double sum = 0;
+
+  for (PetscInt k = 0; k < n; k++) sum += re[k];
+  return (PetscBool)(fabs(sum - trace[0]) <= 1e-9 * PetscMax(trace[1], 1));
 }
 
 PetscErrorCode CordsDenseEigenvalues(CordsContext context, PetscInt n, CordsDenseColumn column, void *column_context,
                                      CordsEigenvalue eigenvalues[], PetscBool *converged)
 {
   GridMatrix matrix;
-  double *re, *im;
+  double *re, *im, trace[2];
 
   PetscFunctionBegin;
   *converged = PETSC_TRUE;
@@ -145,9 +190,12 @@ PetscErrorCode CordsDenseEigenvalues(CordsContext context, PetscInt n, CordsDens
   PetscCall(PetscCalloc2(n, &re, n, &im));
   PetscCall(GridMatrixCreate(context, n, &matrix));
   PetscCall(GridMatrixFill(&matrix, column, column_context));
+  LocalTrace(&matrix, trace);
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, trace, 2, MPI_DOUBLE, MPI_SUM, context->comm));
   PetscCall(ReduceToHessenberg(&matrix));
-  PetscCall(SolveHessenberg(&matrix, re, im, converged));
+  PetscCall(SolveHessenberg(context, &matrix, re, im, converged));
   PetscCall(GridMatrixDestroy(&matrix));
+  if (!AddsUp(n, re, trace)) *converged = PETSC_FALSE;
   for (PetscInt k = 0; k < n; k++) eigenvalues[k] = (CordsEigenvalue){re[k], im[k]};
   PetscCall(CordsEigenvaluesSort(n, eigenvalues, NULL));
   PetscCall(PetscFree2(re, im));

@@ -91,7 +91,7 @@ static PetscErrorCode Configure(CordsContext context)
   PetscCall(CordsOptionBool("-stability_whole", "eigenpairs of all areas in one system too, compared with the areas'",
                             &options.whole));
   PetscCall(CordsOptionBool("-stability_dense", "all eigenvalues of the areas that are small enough", &options.dense));
-  PetscCall(CordsOptionInt("-stability_dense_max", "largest area for -stability_dense", "neurons", 1, 40000,
+  PetscCall(CordsOptionInt("-stability_dense_max", "largest area for -stability_dense", "neurons", 1, 20000,
                            &options.dense_max));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -262,9 +262,9 @@ static PetscErrorCode AppendDense(CordsContext context, CordsResults results, Co
     PetscCall(CordsDenseSpectrum(context, active, values, &converged));
     if (!converged) {
       rows = 0;
-      PetscCall(CordsLog(context,
-                         "stability: PDHSEQR did not converge at point %" PetscInt_FMT ", area %" PetscInt_FMT "\n",
-                         point, i));
+      PetscCall(CordsLog(
+          context, "stability: the dense QR algorithm failed at point %" PetscInt_FMT ", area %" PetscInt_FMT "\n",
+          point, i));
     }
     PetscCall(CordsResultsAppend(results, tables[DENSE_EIGENVALUE].schema.name, rows, values));
     PetscCall(CordsResultsAppend(results, tables[DENSE_AREA].schema.name, rows, areas));
