@@ -18,14 +18,37 @@ static PetscErrorCode Parts(CordsContext context, PetscInt count, PetscMPIInt **
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Below this many numbers one message of everything costs less than two of parts. */
+enum { SMALL = 4096 };
+
 #define DEFINE_SUM(T, suffix, mpi_type)                                                                                \
+  /* Everybody gets everything and adds it up. */                                                                      \
+  static PetscErrorCode SumSmall##suffix(CordsContext context, PetscInt count, T *values)                              \
+  {                                                                                                                    \
+    T *gathered;                                                                                                       \
+                                                                                                                       \
+    PetscFunctionBegin;                                                                                                \
+    PetscCall(PetscMalloc1((size_t)count * context->size, &gathered));                                                 \
+    PetscCallMPI(                                                                                                      \
+        MPI_Allgather(values, (PetscMPIInt)count, mpi_type, gathered, (PetscMPIInt)count, mpi_type, context->comm));   \
+    for (PetscInt k = 0; k < count; k++) {                                                                             \
+      values[k] = gathered[k];                                                                                         \
+      for (PetscMPIInt rank = 1; rank < context->size; rank++) values[k] += gathered[(size_t)rank * count + k];        \
+    }                                                                                                                  \
+    PetscCall(PetscFree(gathered));                                                                                    \
+    PetscFunctionReturn(PETSC_SUCCESS);                                                                                \
+  }                                                                                                                    \
   PetscErrorCode CordsReduceSum##suffix(CordsContext context, PetscInt count, T *values)                               \
   {                                                                                                                    \
     PetscMPIInt *counts, *starts, *gathered_counts, *gathered_starts, mine;                                            \
     T *gathered;                                                                                                       \
                                                                                                                        \
     PetscFunctionBegin;                                                                                                \
-    if (context->size == 1) PetscFunctionReturn(PETSC_SUCCESS);                                                        \
+    if (context->size == 1 || count == 0) PetscFunctionReturn(PETSC_SUCCESS);                                          \
+    if (count <= SMALL) {                                                                                              \
+      PetscCall(SumSmall##suffix(context, count, values));                                                             \
+      PetscFunctionReturn(PETSC_SUCCESS);                                                                              \
+    }                                                                                                                  \
     PetscCall(Parts(context, count, &counts, &starts));                                                                \
     mine = counts[context->rank];                                                                                      \
     PetscCall(PetscMalloc3((size_t)mine * context->size + 1, &gathered, context->size, &gathered_counts,               \

@@ -5,7 +5,8 @@
 #include "core/context.h"
 
 /* values [count] of every rank is replaced by the sum, added in the order of the ranks.  Collective.  Each rank adds
-   one part of the array and the parts are exchanged: 2 · count numbers sent and received per rank. */
+   one part of the array and the parts are exchanged: 2 · count numbers sent and received per rank; a small array is
+   exchanged whole instead, in one message.  */
 PetscErrorCode CordsReduceSumF32(CordsContext context, PetscInt count, float *values);
 PetscErrorCode CordsReduceSumF64(CordsContext context, PetscInt count, double *values);
 

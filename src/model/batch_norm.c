@@ -52,12 +52,16 @@ static PetscErrorCode ChannelSums(CordsType type, CordsBatchNormShape shape, Pet
 PetscErrorCode CordsBatchNormStatistics(CordsContext context, CordsType type, CordsBatchNormShape shape, PetscInt items,
                                         const void *x, double *mean, double *variance, double *count)
 {
+  double *sums;
+
   PetscFunctionBegin;
-  *count = (double)items * shape.pixels;
-  PetscCall(CordsReduceSumF64(context, 1, count));
-  PetscCall(ChannelSums(type, shape, items, SumF32, SumF64, x, NULL, NULL, mean));
-  PetscCall(CordsReduceSumF64(context, shape.channels, mean));
-  for (PetscInt c = 0; c < shape.channels; c++) mean[c] /= *count;
+  PetscCall(PetscMalloc1(shape.channels + 1, &sums)); /* and the count, in one message */
+  sums[shape.channels] = (double)items * shape.pixels;
+  PetscCall(ChannelSums(type, shape, items, SumF32, SumF64, x, NULL, NULL, sums));
+  PetscCall(CordsReduceSumF64(context, shape.channels + 1, sums));
+  *count = sums[shape.channels];
+  for (PetscInt c = 0; c < shape.channels; c++) mean[c] = sums[c] / *count;
+  PetscCall(PetscFree(sums));
   PetscCall(ChannelSums(type, shape, items, SumSquareF32, SumSquareF64, x, NULL, mean, variance));
   PetscCall(CordsReduceSumF64(context, shape.channels, variance));
   for (PetscInt c = 0; c < shape.channels; c++) variance[c] /= *count;
