@@ -61,7 +61,8 @@ static PetscErrorCode PrintArchitecture(const CordsArchitecture *a)
 
   PetscFunctionBegin;
   for (PetscInt k = 0; k < a->connection_count; k++) flops += CordsConvFlops(&a->connections[k].shape);
-  printf("  %s: %" PetscInt_FMT " areas, %" PetscInt_FMT " neurons, %.3g GFLOP per image and step (all convolutions)\n",
+  printf("  %s: %" PetscInt_FMT " areas, %" PetscInt_FMT
+         " neurons, %.3g GFLOP for every convolution of one image once\n",
          a->preset, a->area_count, CordsArchitectureNeurons(a), flops * 1e-9);
   for (PetscInt i = 0; i < a->area_count; i++) {
     printf("    area %" PetscInt_FMT ": %4" PetscInt_FMT " channels of %3" PetscInt_FMT " x %3" PetscInt_FMT

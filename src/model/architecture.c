@@ -234,9 +234,8 @@ static PetscErrorCode ReadAreas(CordsArchitecture *a)
     a->area_count = count;
     for (PetscInt i = 0; i < count; i++) a->areas[i].channels = given[i];
   }
-  CordsCheckUser(a->area_count > 0 || CordsConfigHelp(), PETSC_COMM_WORLD,
-                 "-architecture_channels is missing: give the channels of each area, or -architecture_preset R2, R4, "
-                 "R6 or R8");
+  PetscCall(CordsOptionRequire("-architecture_channels", a->area_count > 0 ? "given" : "",
+                               "the channels of each area; or take -architecture_preset R2, R4, R6 or R8"));
 #define PER_AREA(field, name, about, maximum, standard)                                                                \
   do {                                                                                                                 \
     for (PetscInt i = 0; i < a->area_count; i++) values[i] = a->areas[i].field;                                        \
