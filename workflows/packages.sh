@@ -11,7 +11,7 @@ packages_build=(cmake ninja-build gcc libc6-dev pkg-config git
   libdnnl-dev libopenblas-dev zlib1g-dev libssl-dev librandom123-dev)
 packages_demo=(dataset-fashion-mnist snakemake python3 python3-h5py python3-numpy python3-scipy
   python3-matplotlib python3-jinja2 python3-yaml python3-jsonschema)
-packages_test=(libcmocka-dev slurmctld slurmd slurm-client munge procps)
+packages_test=(libcmocka-dev slurmctld slurmd slurm-client munge procps mount)
 
 wanted=()
 for group in "${@:-build}"; do
