@@ -11,12 +11,22 @@ typedef struct {
   /* private data of one convolution; freed by destroy */
   PetscErrorCode (*create)(const CordsConvShape *shape, CordsType type, void **data);
   PetscErrorCode (*destroy)(void *data);
-  /* weights [out][in][row][column] into the backend's own form */
+  /* weights M [out][in][row][column] into the backend's own form */
   PetscErrorCode (*pack)(void *data, const void *weights);
-  /* contracts of conv.h */
-  PetscErrorCode (*forward)(void *data, PetscInt n, const void *x, void *y, PetscBool accumulate);
+  /* contracts of conv.h; forward is CordsConvForwardFrom */
+  PetscErrorCode (*forward)(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y);
   PetscErrorCode (*backward_data)(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate);
   PetscErrorCode (*backward_weights)(void *data, PetscInt n, const void *x, const void *dy, void *dw);
+  /* may be NULL: conv.c then does it with forward, backward_data and conv/step */
+  PetscErrorCode (*step)(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z, PetscInt period,
+                         const void *r, void *r_next, void *x_next, uint16_t *mask);
+  PetscErrorCode (*step_adjoint)(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
+                                 const void *later, const uint16_t *mask, void *lambda, void *du_before);
 } CordsConvBackendType;
+
+/* y[item] = start[item mod period], zero for start = NULL; nothing to do where start is y.  For backends that add to y.
+ */
+void CordsConvFill(const CordsConvShape *shape, CordsType type, PetscInt n, const void *start, PetscInt period,
+                   void *y);
 
 #endif

@@ -1,6 +1,7 @@
 #include "conv/conv.h"
 
 #include "conv/backend.h"
+#include "conv/step.h"
 #include "core/registry.h"
 
 #include <string.h>
@@ -17,11 +18,14 @@ static const CordsConvBackendType *const backends[] = {
 
 enum { BACKEND_COUNT = PETSC_STATIC_ARRAY_LENGTH(backends) };
 
+const char *const CordsConvOperationNames[] = {"forward", "backward_data", "backward_weights"};
+
 struct _p_CordsConv {
   CordsConvShape shape;
   CordsType type;
-  const CordsConvBackendType *backend;
-  void *data; /* the backend's */
+  const CordsConvBackendType *backends[CORDS_CONV_OPERATION_COUNT];
+  void *data[CORDS_CONV_OPERATION_COUNT]; /* the backends'; the same where the backend is */
+  CordsArray synaptic;                    /* u of CordsConvStep where a backend has no step of its own */
 };
 
 CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscInt in_channels, PetscInt out_channels,
@@ -90,23 +94,46 @@ static PetscErrorCode FindBackend(const CordsConvShape *shape, CordsType type, c
   SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "the reference backend supports everything");
 }
 
+/* The operation before this one that has the same backend, or −1. */
+static PetscInt SharedWith(CordsConv conv, PetscInt operation)
+{
+  for (PetscInt other = 0; other < operation; other++) {
+    if (conv->backends[other] == conv->backends[operation]) return other;
+  }
+  return -1;
+}
+
 PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, const char *backend, CordsConv *conv)
 {
+  CordsConv c;
+
   PetscFunctionBegin;
-  PetscCall(PetscNew(conv));
-  (*conv)->shape = *shape;
-  (*conv)->type = type;
-  PetscCall(FindBackend(shape, type, backend, &(*conv)->backend));
-  PetscCall((*conv)->backend->create(shape, type, &(*conv)->data));
+  PetscCall(PetscNew(&c));
+  c->shape = *shape;
+  c->type = type;
+  for (PetscInt k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
+    PetscCall(FindBackend(shape, type, backend, &c->backends[k]));
+    if (SharedWith(c, k) >= 0)
+      c->data[k] = c->data[SharedWith(c, k)];
+    else
+      PetscCall(c->backends[k]->create(shape, type, &c->data[k]));
+  }
+  *conv = c;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsConvDestroy(CordsConv *conv)
 {
+  CordsConv c = *conv;
+
   PetscFunctionBegin;
-  if (!*conv) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCall((*conv)->backend->destroy((*conv)->data));
-  PetscCall(PetscFree(*conv));
+  if (!c) PetscFunctionReturn(PETSC_SUCCESS);
+  for (PetscInt k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
+    if (SharedWith(c, k) < 0) PetscCall(c->backends[k]->destroy(c->data[k]));
+  }
+  PetscCall(CordsArrayDestroy(&c->synaptic));
+  PetscCall(PetscFree(c));
+  *conv = NULL;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -115,30 +142,102 @@ const CordsConvShape *CordsConvGetShape(CordsConv conv)
   return &conv->shape;
 }
 
-const char *CordsConvBackend(CordsConv conv)
+const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation)
 {
-  return conv->backend->name;
+  return conv->backends[operation]->name;
 }
 
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 {
-  return conv->backend->pack(conv->data, weights);
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
+    if (SharedWith(conv, k) < 0) PetscCall(conv->backends[k]->pack(conv->data[k], weights));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+void CordsConvFill(const CordsConvShape *s, CordsType type, PetscInt n, const void *start, PetscInt period, void *y)
+{
+  size_t bytes = (size_t)s->out_rows * s->out_columns * s->out_channels * CordsTypeSize(type);
+
+  if (start == y) return;
+  for (PetscInt k = 0; k < n; k++) {
+    if (start)
+      memcpy((char *)y + (size_t)k * bytes, (const char *)start + (size_t)(k % period) * bytes, bytes);
+    else
+      memset((char *)y + (size_t)k * bytes, 0, bytes);
+  }
+}
+
+PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, const void *start, PetscInt period,
+                                    void *y)
+{
+  if (n == 0) return PETSC_SUCCESS;
+  return conv->backends[CORDS_CONV_FORWARD]->forward(conv->data[CORDS_CONV_FORWARD], n, x, start, period, y);
 }
 
 PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void *y, PetscBool accumulate)
 {
-  if (n == 0) return PETSC_SUCCESS;
-  return conv->backend->forward(conv->data, n, x, y, accumulate);
+  return CordsConvForwardFrom(conv, n, x, accumulate ? y : NULL, n, y);
 }
 
 PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
 {
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backend->backward_data(conv->data, n, dy, dx, accumulate);
+  return conv->backends[CORDS_CONV_BACKWARD_DATA]->backward_data(conv->data[CORDS_CONV_BACKWARD_DATA], n, dy, dx,
+                                                                 accumulate);
 }
 
 PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *x, const void *dy, void *dw)
 {
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backend->backward_weights(conv->data, n, x, dy, dw);
+  return conv->backends[CORDS_CONV_BACKWARD_WEIGHTS]->backward_weights(conv->data[CORDS_CONV_BACKWARD_WEIGHTS], n, x,
+                                                                       dy, dw);
+}
+
+/* Room for n items of the output, in T. */
+static PetscErrorCode SynapticWork(CordsConv conv, PetscInt n)
+{
+  const CordsConvShape *s = &conv->shape;
+
+  PetscFunctionBegin;
+  if (conv->synaptic.items >= n) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(CordsArrayDestroy(&conv->synaptic));
+  PetscCall(CordsArrayCreate(conv->type, n, s->out_rows * s->out_columns * s->out_channels, &conv->synaptic));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
+                             PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
+{
+  const CordsConvBackendType *backend = conv->backends[CORDS_CONV_FORWARD];
+  void *data = conv->data[CORDS_CONV_FORWARD];
+
+  PetscFunctionBegin;
+  if (backend->step) {
+    PetscCall(backend->step(data, n, law, x, z, period, r, r_next, x_next, mask));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(SynapticWork(conv, n));
+  PetscCall(backend->forward(data, n, x, z, period, conv->synaptic.data));
+  CordsStepPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, r, r_next, x_next, mask);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
+                                    const void *later, const uint16_t *mask, void *lambda, void *du_before)
+{
+  const CordsConvBackendType *backend = conv->backends[CORDS_CONV_BACKWARD_DATA];
+  void *data = conv->data[CORDS_CONV_BACKWARD_DATA];
+
+  PetscFunctionBegin;
+  if (backend->step_adjoint) {
+    PetscCall(backend->step_adjoint(data, n, law, du, g, later, mask, lambda, du_before));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(SynapticWork(conv, n));
+  PetscCall(backend->backward_data(data, n, du, conv->synaptic.data, PETSC_FALSE));
+  CordsStepAdjointPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, g, later, lambda);
+  if (mask) CordsConvMaskMultiply(&conv->shape, conv->type, n, law, mask, lambda, du_before);
+  PetscFunctionReturn(PETSC_SUCCESS);
 }

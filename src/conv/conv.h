@@ -21,21 +21,60 @@ typedef struct _p_CordsConv *CordsConv;
 CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscInt in_channels, PetscInt out_channels,
                                   PetscInt kernel, PetscInt stride);
 
-/* backend: a name of backends.def, or NULL for the first one that supports the shape and type.  Not collective. */
+/* T is the type of the images of a convolution, M = CordsTypeMaster(T) that of weights, of their gradients and of
+   running states.  Images are contiguous: x [n][in_rows][in_columns][in_channels], y likewise for out. */
+
+/* backend: a name of backends.def, or NULL for the best one for the shape and type.  Not collective. */
 PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, const char *backend, CordsConv *conv);
 PetscErrorCode CordsConvDestroy(CordsConv *conv);
 const CordsConvShape *CordsConvGetShape(CordsConv conv);
-const char *CordsConvBackend(CordsConv conv);
 
-/* weights: [out][in][row][column] in the conv's type; copied. */
+/* What a backend is chosen for, one by one. */
+typedef enum { CORDS_CONV_FORWARD, CORDS_CONV_BACKWARD_DATA, CORDS_CONV_BACKWARD_WEIGHTS } CordsConvOperation;
+enum { CORDS_CONV_OPERATION_COUNT = 3 };
+extern const char *const CordsConvOperationNames[];
+/* Name of the backend that does an operation. */
+const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
+
+/* weights: M [out][in][row][column]; copied. */
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights);
 
-/* y = W x, or y += W x if accumulate.  x: [n][in_rows][in_columns][in_channels], y likewise for out. */
+/* y[item] = start[item mod period] + W x[item]; start NULL: zero.  start may be y if period is n. */
+PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, const void *start, PetscInt period,
+                                    void *y);
+/* y = W x, or y += W x if accumulate. */
 PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void *y, PetscBool accumulate);
 /* dx = Wᵀ dy, or dx += Wᵀ dy. */
 PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy, void *dx, PetscBool accumulate);
-/* dw += ∂⟨dy, W x⟩/∂W, summed over the n images; dw: [out][in][row][column]. */
+/* dw += ∂⟨dy, W x⟩/∂W, summed over the n images; dw: M [out][in][row][column]. */
 PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *x, const void *dy, void *dw);
+
+/* --- One Euler step of a recurrent area around its convolution (in and out of the same shape), without another pass
+   over memory.  φ(u) = u for u > 0, else slope · u: relu, PReLU and the identity.  φ'(0) = slope. --- */
+typedef struct {
+  double keep; /* 1 − α */
+  double gain; /* α */
+  double slope;
+} CordsConvLaw;
+
+/* Where u > 0: one bit per neuron, [item][pixel][word], bit c mod 16 of word c / 16; words per item. */
+size_t CordsConvMaskWords(const CordsConvShape *shape);
+
+/* u = W x + z[item mod period];  r_next = keep · r + gain · φ(u);  mask = [u > 0].
+   x, z: T; r, r_next: M; x_next: T, r_next rounded, for T = bf16 only (else NULL, and r is x).  r_next is neither r nor
+   x, since neighbours are still read.  mask NULL: not wanted.  SPEC section 1. */
+PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
+                             PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask);
+
+/* The same step backwards.  λ = g + keep · later + Wᵀ du;  du_before = gain · φ'(mask) · λ.
+   du, du_before: T, not the same; g (NULL: zero), later, lambda: M; lambda may be g or later.
+   mask: of the step before; NULL: du_before is not wanted. */
+PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
+                                    const void *later, const uint16_t *mask, void *lambda, void *du_before);
+
+/* du = gain · φ'(mask) · λ for n items; λ: M, du: T. */
+void CordsConvMaskMultiply(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law,
+                           const uint16_t *mask, const void *lambda, void *du);
 
 /* Multiply-adds ×2 of one forward pass of one image. */
 double CordsConvFlops(const CordsConvShape *shape);

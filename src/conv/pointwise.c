@@ -2,62 +2,105 @@
 
 enum { SUM_RUN = 1024 };
 
-#define PARALLEL_FOR _Pragma("omp parallel for simd schedule(static)") for (size_t k = 0; k < n; k++)
+/* Below this many numbers a second thread costs more than it gives. */
+enum { NUMBERS_WORTH_THREADS = 1 << 16 };
 
-#define DEFINE(T, suffix)                                                                                              \
+#define PARALLEL_FOR                                                                                                   \
+  _Pragma("omp parallel for simd schedule(static) if (n >= NUMBERS_WORTH_THREADS)") for (size_t k = 0; k < n; k++)
+
+#define SAME(x) (x)
+
+/* T: the type of blocks, M: of sums; TO(x): T → M, FROM(m): M → T. */
+#define DEFINE(T, M, TO, FROM, suffix)                                                                                 \
   static void Relu##suffix(size_t n, const T *x, T *y)                                                                 \
   {                                                                                                                    \
-    PARALLEL_FOR y[k] = x[k] > 0 ? x[k] : 0;                                                                           \
+    PARALLEL_FOR y[k] = TO(x[k]) > 0 ? x[k] : 0;                                                                       \
   }                                                                                                                    \
   static void ReluAdd##suffix(size_t n, const T *x, T *y)                                                              \
   {                                                                                                                    \
-    PARALLEL_FOR y[k] += x[k] > 0 ? x[k] : 0;                                                                          \
+    PARALLEL_FOR y[k] = FROM(TO(y[k]) + (TO(x[k]) > 0 ? TO(x[k]) : 0));                                                \
   }                                                                                                                    \
-  static void ReluAdjointAdd##suffix(size_t n, const T *x, const T *d, T *y)                                           \
+  static void ReluAdjointAdd##suffix(size_t n, const T *x, const T *d, M *y)                                           \
   {                                                                                                                    \
-    PARALLEL_FOR y[k] += x[k] > 0 ? d[k] : 0;                                                                          \
+    PARALLEL_FOR y[k] += TO(x[k]) > 0 ? TO(d[k]) : 0;                                                                  \
   }                                                                                                                    \
-  static void Axpy##suffix(size_t n, T a, const T *x, T *y)                                                            \
+  static void Axpy##suffix(size_t n, M a, const T *x, T *y)                                                            \
   {                                                                                                                    \
-    PARALLEL_FOR y[k] += a * x[k];                                                                                     \
+    PARALLEL_FOR y[k] = FROM(TO(y[k]) + a * TO(x[k]));                                                                 \
   }                                                                                                                    \
-  static void Scale##suffix(size_t n, T a, T *y)                                                                       \
+  static void Scale##suffix(size_t n, M a, T *y)                                                                       \
   {                                                                                                                    \
-    PARALLEL_FOR y[k] *= a;                                                                                            \
+    PARALLEL_FOR y[k] = FROM(a * TO(y[k]));                                                                            \
   }                                                                                                                    \
-  static void Multiply##suffix(size_t n, T a, const T *x, const T *w, T *y)                                            \
+  static void Multiply##suffix(size_t n, M a, const T *x, const T *w, T *y)                                            \
   {                                                                                                                    \
-    PARALLEL_FOR y[k] = a * x[k] * w[k];                                                                               \
+    PARALLEL_FOR y[k] = FROM(a * TO(x[k]) * TO(w[k]));                                                                 \
   }                                                                                                                    \
   static void AddPeriodic##suffix(PetscInt items, PetscInt period, size_t n, const T *x, T *y)                         \
   {                                                                                                                    \
-    _Pragma("omp parallel for schedule(static)") for (PetscInt i = 0; i < items; i++)                                  \
+    _Pragma("omp parallel for schedule(static) if ((size_t)items * n >= NUMBERS_WORTH_THREADS)") for (PetscInt i = 0;  \
+                                                                                                      i < items; i++)  \
     {                                                                                                                  \
       const T *from = x + (size_t)(i % period) * n;                                                                    \
       T *to = y + (size_t)i * n;                                                                                       \
-      for (size_t k = 0; k < n; k++) to[k] += from[k];                                                                 \
+      for (size_t k = 0; k < n; k++) to[k] = FROM(TO(to[k]) + TO(from[k]));                                            \
     }                                                                                                                  \
   }                                                                                                                    \
-  static void SumPeriodic##suffix(PetscInt items, PetscInt period, size_t n, const T *y, T *x)                         \
+  static void SumPeriodic##suffix(PetscInt items, PetscInt period, size_t n, const T *y, M *x)                         \
   {                                                                                                                    \
     /* by position, so that a sum has one order whatever the number of threads; in runs that stay in the cache */      \
-    _Pragma("omp parallel for schedule(static)") for (size_t start = 0; start < n; start += SUM_RUN)                   \
+    _Pragma(                                                                                                           \
+        "omp parallel for schedule(static) if ((size_t)items * n >= NUMBERS_WORTH_THREADS)") for (size_t start = 0;    \
+                                                                                                  start < n;           \
+                                                                                                  start += SUM_RUN)    \
     {                                                                                                                  \
       const size_t end = start + SUM_RUN < n ? start + SUM_RUN : n;                                                    \
       for (PetscInt i = 0; i < items; i++) {                                                                           \
         const T *from = y + (size_t)i * n;                                                                             \
-        T *to = x + (size_t)(i % period) * n;                                                                          \
-        for (size_t k = start; k < end; k++) to[k] += from[k];                                                         \
+        M *to = x + (size_t)(i % period) * n;                                                                          \
+        for (size_t k = start; k < end; k++) to[k] += TO(from[k]);                                                     \
       }                                                                                                                \
     }                                                                                                                  \
   }
 
-DEFINE(float, F32)
-DEFINE(double, F64)
+DEFINE(float, float, SAME, SAME, F32)
+DEFINE(double, double, SAME, SAME, F64)
+DEFINE(uint16_t, float, CordsFromBf16, CordsToBf16, BF16)
+
+#define CONVERT(From, To, expression)                                                                                  \
+  {                                                                                                                    \
+    const From *restrict from_array = x;                                                                               \
+    To *restrict to_array = y;                                                                                         \
+    PARALLEL_FOR                                                                                                       \
+    {                                                                                                                  \
+      const From number = from_array[k];                                                                               \
+      to_array[k] = (To)(expression);                                                                                  \
+    }                                                                                                                  \
+  }
+
+void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y)
+{
+  if (from == to)
+    memcpy(y, x, n * CordsTypeSize(from));
+  else if (from == CORDS_F32 && to == CORDS_F64)
+    CONVERT(float, double, number)
+  else if (from == CORDS_F64 && to == CORDS_F32)
+    CONVERT(double, float, number)
+  else if (from == CORDS_F32)
+    CONVERT(float, uint16_t, CordsToBf16(number))
+  else if (from == CORDS_F64)
+    CONVERT(double, uint16_t, CordsToBf16((float)number))
+  else if (to == CORDS_F32)
+    CONVERT(uint16_t, float, CordsFromBf16(number))
+  else
+    CONVERT(uint16_t, double, CordsFromBf16(number))
+}
 
 #define BY_TYPE(name, f64, f32)                                                                                        \
   if (type == CORDS_F64)                                                                                               \
     name##F64 f64;                                                                                                     \
+  else if (type == CORDS_BF16)                                                                                         \
+    name##BF16 f32;                                                                                                    \
   else                                                                                                                 \
     name##F32 f32
 

@@ -1,13 +1,17 @@
-/* Elementwise operations on blocks of n numbers, float or double. */
+/* Elementwise operations on blocks of n numbers.  T is `type`, M = CordsTypeMaster(type); all arrays are of T unless
+   said.  Blocks too small to be shared are done by one thread. */
 #ifndef CORDS_CONV_POINTWISE_H
 #define CORDS_CONV_POINTWISE_H
 
 #include "core/array.h"
 
+/* y = x from one type to another */
+void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y);
+
 /* y = max(x, 0); y += max(x, 0) */
 void CordsRelu(CordsType type, size_t n, const void *x, void *y);
 void CordsReluAdd(CordsType type, size_t n, const void *x, void *y);
-/* y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0 */
+/* y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0; y: M */
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y);
 /* y += a · x */
 void CordsAxpy(CordsType type, size_t n, double a, const void *x, void *y);
@@ -17,7 +21,7 @@ void CordsScale(CordsType type, size_t n, double a, void *y);
 void CordsMultiply(CordsType type, size_t n, double a, const void *x, const void *w, void *y);
 /* y[item][e] += x[item mod period][e] for `items` items of n numbers: the same bias or drive for many items */
 void CordsAddPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, void *y);
-/* x[item mod period][e] += y[item][e], summed in the order of items: the adjoint of CordsAddPeriodic */
+/* x[item mod period][e] += y[item][e], summed in the order of items: the adjoint of CordsAddPeriodic; x: M */
 void CordsSumPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *y, void *x);
 
 #endif

@@ -8,7 +8,7 @@
   {                                                                                                                    \
     const T weight = (T)1 / (T)(s->kernel_rows * s->kernel_columns);                                                   \
     const PetscInt channels = s->in_channels;                                                                          \
-    _Pragma("omp parallel for schedule(static)") for (PetscInt image = 0; image < n; image++)                          \
+    _Pragma("omp parallel for schedule(static) if (n > 1)") for (PetscInt image = 0; image < n; image++)               \
     {                                                                                                                  \
       for (PetscInt i = 0; i < s->out_rows; i++)                                                                       \
         for (PetscInt j = 0; j < s->out_columns; j++) {                                                                \
@@ -49,46 +49,68 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
   return PETSC_SUCCESS;
 }
 
-#define DEFINE_MEAN(T, suffix)                                                                                         \
-  static void MeanReluAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, T *features)             \
+#define SAME(x) (x)
+
+/* T: activities, M: features and gradients, TO(x): T → M. */
+#define DEFINE_MEAN(T, M, TO, suffix)                                                                                  \
+  static void MeanReluAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, M *features)             \
   {                                                                                                                    \
-    _Pragma("omp parallel for schedule(static)") for (PetscInt k = 0; k < n; k++)                                      \
+    _Pragma("omp parallel for schedule(static) if (n > 1)") for (PetscInt k = 0; k < n; k++)                           \
     {                                                                                                                  \
       double sum[channels];                                                                                            \
       const T *in = x + (size_t)k * pixels * channels;                                                                 \
       for (PetscInt c = 0; c < channels; c++) sum[c] = 0;                                                              \
       for (PetscInt p = 0; p < pixels; p++)                                                                            \
-        for (PetscInt c = 0; c < channels; c++) sum[c] += in[p * channels + c] > 0 ? (double)in[p * channels + c] : 0; \
-      for (PetscInt c = 0; c < channels; c++) features[(size_t)k * channels + c] += (T)(sum[c] / pixels);              \
+        for (PetscInt c = 0; c < channels; c++) {                                                                      \
+          const M value = TO(in[p * channels + c]);                                                                    \
+          sum[c] += value > 0 ? (double)value : 0;                                                                     \
+        }                                                                                                              \
+      for (PetscInt c = 0; c < channels; c++) features[(size_t)k * channels + c] += (M)(sum[c] / pixels);              \
     }                                                                                                                  \
   }                                                                                                                    \
-  static void MeanReluAdjointAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, const T *d, T *g) \
+  static void MeanReluAdjointAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, const M *d, M *g) \
   {                                                                                                                    \
-    const T weight = (T)1 / (T)pixels;                                                                                 \
-    _Pragma("omp parallel for schedule(static)") for (PetscInt k = 0; k < n; k++)                                      \
+    const M weight = (M)1 / (M)pixels;                                                                                 \
+    _Pragma("omp parallel for schedule(static) if (n > 1)") for (PetscInt k = 0; k < n; k++)                           \
     {                                                                                                                  \
       size_t at = (size_t)k * pixels * channels;                                                                       \
       for (PetscInt p = 0; p < pixels; p++)                                                                            \
-        for (PetscInt c = 0; c < channels; c++, at++) g[at] += x[at] > 0 ? weight * d[(size_t)k * channels + c] : 0;   \
+        for (PetscInt c = 0; c < channels; c++, at++)                                                                  \
+          g[at] += TO(x[at]) > 0 ? weight * d[(size_t)k * channels + c] : 0;                                           \
     }                                                                                                                  \
   }
 
-DEFINE_MEAN(float, F32)
-DEFINE_MEAN(double, F64)
+DEFINE_MEAN(float, float, SAME, F32)
+DEFINE_MEAN(double, double, SAME, F64)
+DEFINE_MEAN(uint16_t, float, CordsFromBf16, BF16)
 
 void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x, void *features)
 {
-  if (type == CORDS_F64)
-    MeanReluAddF64(n, pixels, channels, x, features);
-  else
+  switch (type) {
+  case CORDS_F32:
     MeanReluAddF32(n, pixels, channels, x, features);
+    break;
+  case CORDS_F64:
+    MeanReluAddF64(n, pixels, channels, x, features);
+    break;
+  case CORDS_BF16:
+    MeanReluAddBF16(n, pixels, channels, x, features);
+    break;
+  }
 }
 
 void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x,
                              const void *dfeatures, void *g)
 {
-  if (type == CORDS_F64)
-    MeanReluAdjointAddF64(n, pixels, channels, x, dfeatures, g);
-  else
+  switch (type) {
+  case CORDS_F32:
     MeanReluAdjointAddF32(n, pixels, channels, x, dfeatures, g);
+    break;
+  case CORDS_F64:
+    MeanReluAdjointAddF64(n, pixels, channels, x, dfeatures, g);
+    break;
+  case CORDS_BF16:
+    MeanReluAdjointAddBF16(n, pixels, channels, x, dfeatures, g);
+    break;
+  }
 }

@@ -9,7 +9,8 @@ PetscErrorCode CordsPoolForward(const CordsConvShape *shape, CordsType type, Pet
 /* dx += Pᵀ dy */
 PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, PetscInt n, const void *dy, void *dx);
 
-/* features [item][channel] += mean over pixels of max(x, 0), x [item][pixel][channel]; summed in float64. */
+/* features [item][channel] += mean over pixels of max(x, 0), x [item][pixel][channel]; summed in float64.
+   features, dfeatures and g are of CordsTypeMaster(type). */
 void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x, void *features);
 /* g += its adjoint at x, with relu'(0) = 0 */
 void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x,

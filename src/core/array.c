@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const CordsTypeNames[] = {"f32", "f64", "bf16"};
+
 PetscErrorCode CordsArrayCreate(CordsType type, PetscInt items, PetscInt elements, CordsArray *array)
 {
   size_t bytes = (size_t)items * (size_t)elements * CordsTypeSize(type);

@@ -28,7 +28,7 @@ extern void dgemm_(const char *, const char *, const PetscBLASInt *, const Petsc
 
 static PetscBool Supports(const CordsConvShape *shape, CordsType type)
 {
-  return PETSC_TRUE;
+  return (PetscBool)(type != CORDS_BF16);
 }
 
 static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
@@ -161,13 +161,14 @@ static size_t ImageBytesOut(const Data *d)
   return d->pixels * d->out * CordsTypeSize(d->type);
 }
 
-static PetscErrorCode Forward(void *data, PetscInt n, const void *x, void *y, PetscBool accumulate)
+static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
   Data *d = data;
 
+  CordsConvFill(&d->shape, d->type, n, start, period, y);
   for (PetscInt image = 0; image < n; image++) {
     VisitWindows(d, (char *)x + image * ImageBytesIn(d), d->columns, Gather);
-    RowMajorGemm(d->type, PETSC_FALSE, PETSC_FALSE, d->pixels, d->out, d->window, d->columns, d->weights, accumulate,
+    RowMajorGemm(d->type, PETSC_FALSE, PETSC_FALSE, d->pixels, d->out, d->window, d->columns, d->weights, start != NULL,
                  (char *)y + image * ImageBytesOut(d));
   }
   return PETSC_SUCCESS;

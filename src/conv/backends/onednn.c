@@ -251,12 +251,13 @@ static PetscErrorCode Execute(Data *d, Primitive *p, const void *x, const void *
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Forward(void *data, PetscInt n, const void *x, void *y, PetscBool accumulate)
+static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
   Primitive *p;
 
   PetscFunctionBegin;
-  PetscCall(PrimitiveFor(data, accumulate ? FORWARD_ACCUMULATE : FORWARD, n, &p));
+  if (start) CordsConvFill(&((Data *)data)->shape, CORDS_F32, n, start, period, y);
+  PetscCall(PrimitiveFor(data, start ? FORWARD_ACCUMULATE : FORWARD, n, &p));
   PetscCall(Execute(data, p, x, y));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

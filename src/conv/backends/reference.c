@@ -6,7 +6,7 @@
 typedef struct {
   CordsConvShape shape;
   CordsType type;
-  void *weights; /* [out][in][row][column] */
+  void *weights; /* [out][in][row][column], bf16 ones rounded but kept as floats */
   size_t weight_count;
 } Data;
 
@@ -24,7 +24,7 @@ static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void *
   d->shape = *shape;
   d->type = type;
   d->weight_count = (size_t)shape->out_channels * shape->in_channels * shape->kernel_rows * shape->kernel_columns;
-  PetscCall(PetscCalloc(d->weight_count * CordsTypeSize(type), &d->weights));
+  PetscCall(PetscCalloc(d->weight_count * CordsTypeSize(CordsTypeMaster(type)), &d->weights));
   *data = d;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -41,7 +41,11 @@ static PetscErrorCode Pack(void *data, const void *weights)
 {
   Data *d = data;
 
-  memcpy(d->weights, weights, d->weight_count * CordsTypeSize(d->type));
+  memcpy(d->weights, weights, d->weight_count * CordsTypeSize(CordsTypeMaster(d->type)));
+  if (d->type == CORDS_BF16) {
+    float *w = d->weights;
+    for (size_t k = 0; k < d->weight_count; k++) w[k] = CordsFromBf16(CordsToBf16(w[k]));
+  }
   return PETSC_SUCCESS;
 }
 
@@ -81,45 +85,100 @@ static PetscErrorCode Pack(void *data, const void *weights)
 DEFINE_LOOPS(float, F32)
 DEFINE_LOOPS(double, F64)
 
-static PetscErrorCode Forward(void *data, PetscInt n, const void *x, void *y, PetscBool accumulate)
+static size_t CountIn(const CordsConvShape *s, PetscInt n)
+{
+  return (size_t)n * s->in_rows * s->in_columns * s->in_channels;
+}
+
+static size_t CountOut(const CordsConvShape *s, PetscInt n)
+{
+  return (size_t)n * s->out_rows * s->out_columns * s->out_channels;
+}
+
+/* bf16 images are widened to floats, which hold products and sums of them far more exactly. */
+static PetscErrorCode Widen(size_t count, const uint16_t *x, float **wide)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(count, wide));
+  for (size_t k = 0; k < count; k++) (*wide)[k] = CordsFromBf16(x[k]);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Narrow(size_t count, float **wide, uint16_t *x)
+{
+  PetscFunctionBegin;
+  for (size_t k = 0; k < count; k++) x[k] = CordsToBf16((*wide)[k]);
+  PetscCall(PetscFree(*wide));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
   Data *d = data;
   const CordsConvShape *s = &d->shape;
+  float *wide_x, *wide_y;
 
-  if (!accumulate) memset(y, 0, (size_t)n * s->out_rows * s->out_columns * s->out_channels * CordsTypeSize(d->type));
-  if (d->type == CORDS_F64)
+  PetscFunctionBegin;
+  CordsConvFill(s, d->type, n, start, period, y);
+  if (d->type == CORDS_F64) {
     ForwardF64(s, n, d->weights, x, y);
-  else
+  } else if (d->type == CORDS_F32) {
     ForwardF32(s, n, d->weights, x, y);
-  return PETSC_SUCCESS;
+  } else {
+    PetscCall(Widen(CountIn(s, n), x, &wide_x));
+    PetscCall(Widen(CountOut(s, n), y, &wide_y));
+    ForwardF32(s, n, d->weights, wide_x, wide_y);
+    PetscCall(Narrow(CountOut(s, n), &wide_y, y));
+    PetscCall(PetscFree(wide_x));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
 {
   Data *d = data;
   const CordsConvShape *s = &d->shape;
+  float *wide_x, *wide_y;
 
-  if (!accumulate) memset(dx, 0, (size_t)n * s->in_rows * s->in_columns * s->in_channels * CordsTypeSize(d->type));
-  if (d->type == CORDS_F64)
+  PetscFunctionBegin;
+  if (!accumulate) memset(dx, 0, CountIn(s, n) * CordsTypeSize(d->type));
+  if (d->type == CORDS_F64) {
     BackwardDataF64(s, n, d->weights, dy, dx);
-  else
+  } else if (d->type == CORDS_F32) {
     BackwardDataF32(s, n, d->weights, dy, dx);
-  return PETSC_SUCCESS;
+  } else {
+    PetscCall(Widen(CountIn(s, n), dx, &wide_x));
+    PetscCall(Widen(CountOut(s, n), dy, &wide_y));
+    BackwardDataF32(s, n, d->weights, wide_y, wide_x);
+    PetscCall(Narrow(CountIn(s, n), &wide_x, dx));
+    PetscCall(PetscFree(wide_y));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
 {
   Data *d = data;
+  const CordsConvShape *s = &d->shape;
+  float *wide_x, *wide_y;
 
-  if (d->type == CORDS_F64)
-    BackwardWeightsF64(&d->shape, n, x, dy, dw);
-  else
-    BackwardWeightsF32(&d->shape, n, x, dy, dw);
-  return PETSC_SUCCESS;
+  PetscFunctionBegin;
+  if (d->type == CORDS_F64) {
+    BackwardWeightsF64(s, n, x, dy, dw);
+  } else if (d->type == CORDS_F32) {
+    BackwardWeightsF32(s, n, x, dy, dw);
+  } else {
+    PetscCall(Widen(CountIn(s, n), x, &wide_x));
+    PetscCall(Widen(CountOut(s, n), dy, &wide_y));
+    BackwardWeightsF32(s, n, wide_x, wide_y, dw);
+    PetscCall(PetscFree(wide_x));
+    PetscCall(PetscFree(wide_y));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 const CordsConvBackendType cords_conv_backend_reference = {.name = "reference",
-                                                           .about = "plain loops, f32 and f64: the definition",
+                                                           .about = "plain loops, f32, bf16 and f64: the definition",
                                                            .supports = Supports,
                                                            .create = Create,
                                                            .destroy = Destroy,

@@ -1,0 +1,111 @@
+#include "conv/step.h"
+
+enum { WORD = 16 /* neurons */ };
+
+static size_t WordsPerPixel(const CordsConvShape *shape)
+{
+  return (size_t)(shape->out_channels + WORD - 1) / WORD;
+}
+
+size_t CordsConvMaskWords(const CordsConvShape *shape)
+{
+  return (size_t)shape->out_rows * shape->out_columns * WordsPerPixel(shape);
+}
+
+#define SAME(x) (x)
+
+/* T: images, M: running states, TO(x): T → M, FROM(m): M → T. */
+#define DEFINE(T, M, TO, FROM, suffix)                                                                                 \
+  static void Step##suffix(const CordsConvShape *s, PetscInt n, const CordsConvLaw *law, const T *u, const M *r,       \
+                           M *r_next, T *x_next, uint16_t *mask)                                                       \
+  {                                                                                                                    \
+    const M keep = (M)law->keep, gain = (M)law->gain, slope = (M)law->slope;                                           \
+    const size_t channels = (size_t)s->out_channels, words = WordsPerPixel(s);                                         \
+    _Pragma("omp parallel for schedule(static)") for (PetscInt p = 0; p < n * s->out_rows * s->out_columns; p++)       \
+    {                                                                                                                  \
+      uint16_t *bits = mask ? mask + (size_t)p * words : NULL;                                                         \
+      for (size_t w = 0; bits && w < words; w++) bits[w] = 0;                                                          \
+      for (size_t c = 0; c < channels; c++) {                                                                          \
+        const size_t k = (size_t)p * channels + c;                                                                     \
+        const M value = TO(u[k]);                                                                                      \
+        r_next[k] = keep * r[k] + gain * (value > 0 ? value : slope * value);                                          \
+        if (x_next) x_next[k] = FROM(r_next[k]);                                                                       \
+        if (bits) bits[c / WORD] |= (uint16_t)((value > 0) << (c % WORD));                                             \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }                                                                                                                    \
+  static void StepAdjoint##suffix(size_t count, const CordsConvLaw *law, const T *v, const M *g, const M *later,       \
+                                  M *lambda)                                                                           \
+  {                                                                                                                    \
+    const M keep = (M)law->keep;                                                                                       \
+    _Pragma("omp parallel for schedule(static)") for (size_t k = 0; k < count; k++) lambda[k] =                        \
+        (g ? g[k] : 0) + keep * later[k] + TO(v[k]);                                                                   \
+  }                                                                                                                    \
+  static void MaskMultiply##suffix(const CordsConvShape *s, PetscInt n, const CordsConvLaw *law, const uint16_t *mask, \
+                                   const M *lambda, T *du)                                                             \
+  {                                                                                                                    \
+    const M active = (M)law->gain, silent = (M)(law->gain * law->slope);                                               \
+    const size_t channels = (size_t)s->out_channels, words = WordsPerPixel(s);                                         \
+    _Pragma("omp parallel for schedule(static)") for (PetscInt p = 0; p < n * s->out_rows * s->out_columns; p++)       \
+    {                                                                                                                  \
+      for (size_t c = 0; c < channels; c++) {                                                                          \
+        const size_t k = (size_t)p * channels + c;                                                                     \
+        const int above = mask[(size_t)p * words + c / WORD] >> (c % WORD) & 1;                                        \
+        du[k] = FROM((above ? active : silent) * lambda[k]);                                                           \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }
+
+DEFINE(float, float, SAME, SAME, F32)
+DEFINE(double, double, SAME, SAME, F64)
+DEFINE(uint16_t, float, CordsFromBf16, CordsToBf16, BF16)
+
+void CordsStepPointwise(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law, const void *u,
+                        const void *r, void *r_next, void *x_next, uint16_t *mask)
+{
+  switch (type) {
+  case CORDS_F32:
+    StepF32(shape, n, law, u, r, r_next, x_next, mask);
+    break;
+  case CORDS_F64:
+    StepF64(shape, n, law, u, r, r_next, x_next, mask);
+    break;
+  case CORDS_BF16:
+    StepBF16(shape, n, law, u, r, r_next, x_next, mask);
+    break;
+  }
+}
+
+void CordsStepAdjointPointwise(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law,
+                               const void *v, const void *g, const void *later, void *lambda)
+{
+  size_t count = (size_t)n * shape->in_rows * shape->in_columns * shape->in_channels;
+
+  switch (type) {
+  case CORDS_F32:
+    StepAdjointF32(count, law, v, g, later, lambda);
+    break;
+  case CORDS_F64:
+    StepAdjointF64(count, law, v, g, later, lambda);
+    break;
+  case CORDS_BF16:
+    StepAdjointBF16(count, law, v, g, later, lambda);
+    break;
+  }
+}
+
+void CordsConvMaskMultiply(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law,
+                           const uint16_t *mask, const void *lambda, void *du)
+{
+  switch (type) {
+  case CORDS_F32:
+    MaskMultiplyF32(shape, n, law, mask, lambda, du);
+    break;
+  case CORDS_F64:
+    MaskMultiplyF64(shape, n, law, mask, lambda, du);
+    break;
+  case CORDS_BF16:
+    MaskMultiplyBF16(shape, n, law, mask, lambda, du);
+    break;
+  }
+}
