@@ -20,6 +20,10 @@ enum { NUMBERS_WORTH_THREADS = 1 << 16 };
   {                                                                                                                    \
     PARALLEL_FOR y[k] = FROM(TO(y[k]) + (TO(x[k]) > 0 ? TO(x[k]) : 0));                                                \
   }                                                                                                                    \
+  static void ReluSum##suffix(size_t n, const T *x, const T *w, T *y)                                                  \
+  {                                                                                                                    \
+    PARALLEL_FOR y[k] = FROM((TO(x[k]) > 0 ? TO(x[k]) : 0) + (TO(w[k]) > 0 ? TO(w[k]) : 0));                           \
+  }                                                                                                                    \
   static void ReluAdjointAdd##suffix(size_t n, const T *x, const T *d, M *y)                                           \
   {                                                                                                                    \
     PARALLEL_FOR y[k] += TO(x[k]) > 0 ? TO(d[k]) : 0;                                                                  \
@@ -112,6 +116,11 @@ void CordsRelu(CordsType type, size_t n, const void *x, void *y)
 void CordsReluAdd(CordsType type, size_t n, const void *x, void *y)
 {
   BY_TYPE(ReluAdd, (n, x, y), (n, x, y));
+}
+
+void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y)
+{
+  BY_TYPE(ReluSum, (n, x, w, y), (n, x, w, y));
 }
 
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y)

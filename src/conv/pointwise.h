@@ -11,6 +11,8 @@ void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y
 /* y = max(x, 0); y += max(x, 0) */
 void CordsRelu(CordsType type, size_t n, const void *x, void *y);
 void CordsReluAdd(CordsType type, size_t n, const void *x, void *y);
+/* y = max(x, 0) + max(w, 0) */
+void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y);
 /* y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0; y: M */
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y);
 /* y += a · x */

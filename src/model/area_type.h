@@ -5,7 +5,7 @@
 #ifndef CORDS_MODEL_AREA_TYPE_H
 #define CORDS_MODEL_AREA_TYPE_H
 
-#include "core/array.h"
+#include "conv/conv.h"
 #include "model/architecture.h"
 
 typedef struct {
@@ -23,6 +23,8 @@ typedef struct {
   void (*rhs)(const CordsAreaLaw *law, CordsType type, size_t n, const void *u, const void *r, void *f);
   /* ∂f/∂u; ∂f/∂r is −1 for every kind so far */
   void (*slope)(const CordsAreaLaw *law, CordsType type, size_t n, const void *u, void *slope);
+  /* The step as one that convolutions can do on their way (conv/conv.h); false if the law is not of that form. */
+  PetscBool (*fused)(const CordsAreaLaw *law, CordsConvLaw *fused);
 } CordsAreaType;
 
 /* By name.  Errors: PETSC_ERR_PLIB. */

@@ -6,6 +6,7 @@
 PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *input)
 {
   const CordsArchitecture *a = &system->model->architecture;
+  CordsType master = CordsTypeMaster(system->type);
   CordsInput in;
 
   PetscFunctionBegin;
@@ -14,13 +15,13 @@ PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *
   in->batch = batch;
   in->pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, a->stem_channels, a->stem_channels,
                                 PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);
-  PetscCall(CordsArrayCreate(system->type, batch, a->image_rows * a->image_columns * a->image_channels, &in->images));
-  PetscCall(CordsArrayCreate(system->type, batch, a->stem_rows * a->stem_columns * a->stem_channels, &in->stem));
-  PetscCall(CordsArrayCreate(system->type, batch, a->input_rows * a->input_columns * a->stem_channels, &in->inp));
+  PetscCall(CordsArrayCreate(master, batch, a->image_rows * a->image_columns * a->image_channels, &in->images));
+  PetscCall(CordsArrayCreate(master, batch, a->stem_rows * a->stem_columns * a->stem_channels, &in->stem));
+  PetscCall(CordsArrayCreate(master, batch, a->input_rows * a->input_columns * a->stem_channels, &in->inp));
   PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->skip));
-  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->skip_gradient));
+  PetscCall(CordsArrayCreate(master, batch, CordsSystemNeurons(system, 0), &in->skip_gradient));
   PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->drive));
-  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->drive_gradient));
+  PetscCall(CordsArrayCreate(master, batch, CordsSystemNeurons(system, 0), &in->drive_gradient));
   *input = in;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -54,11 +55,21 @@ static void ConvertImages(CordsInput input, const float *images)
 {
   size_t numbers = (size_t)input->images.items * (size_t)input->images.elements;
 
-  if (input->system->type == CORDS_F32) {
-    memcpy(input->images.data, images, numbers * sizeof(float));
-  } else {
-    for (size_t k = 0; k < numbers; k++) ((double *)input->images.data)[k] = (double)images[k];
-  }
+  CordsConvert(CORDS_F32, input->images.type, numbers, images, input->images.data);
+}
+
+/* One convolution of inp, computed in M. */
+static PetscErrorCode ForwardFromInput(CordsInput input, PetscInt connection, CordsArray *y)
+{
+  CordsConv conv = CordsSystemConv(input->system, connection);
+  CordsArray exact;
+
+  PetscFunctionBegin;
+  PetscCall(CordsArrayCreate(input->system->master, y->items, y->elements, &exact));
+  PetscCall(CordsConvForward(conv, input->batch, input->inp.data, exact.data, PETSC_FALSE));
+  CordsConvert(exact.type, y->type, (size_t)y->items * (size_t)y->elements, exact.data, y->data);
+  PetscCall(CordsArrayDestroy(&exact));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsInputSet(CordsInput input, const float *images)
@@ -75,14 +86,12 @@ PetscErrorCode CordsInputSet(CordsInput input, const float *images)
     stem = input->stem.data;
   }
   if (a->pool_kernel > 0) {
-    PetscCall(CordsPoolForward(&input->pool, system->type, input->batch, stem, input->inp.data));
+    PetscCall(CordsPoolForward(&input->pool, system->master, input->batch, stem, input->inp.data));
   } else {
-    memcpy(input->inp.data, stem, (size_t)input->batch * input->inp.elements * CordsTypeSize(system->type));
+    memcpy(input->inp.data, stem, (size_t)input->batch * input->inp.elements * CordsTypeSize(system->master));
   }
-  PetscCall(CordsConvForward(CordsSystemConv(system, a->input_skip), input->batch, input->inp.data, input->skip.data,
-                             PETSC_FALSE));
-  PetscCall(CordsConvForward(CordsSystemConv(system, a->feedforward[0]), input->batch, input->inp.data,
-                             input->drive.data, PETSC_FALSE));
+  PetscCall(ForwardFromInput(input, a->input_skip, &input->skip));
+  PetscCall(ForwardFromInput(input, a->feedforward[0], &input->drive));
   ZeroArray(&input->skip_gradient);
   ZeroArray(&input->drive_gradient);
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -109,15 +118,15 @@ PetscErrorCode CordsInputGradient(CordsInput input)
   CordsArray dinp, dstem;
 
   PetscFunctionBegin;
-  PetscCall(CordsArrayCreate(system->type, input->batch, input->inp.elements, &dinp));
+  PetscCall(CordsArrayCreate(system->master, input->batch, input->inp.elements, &dinp));
   PetscCall(BackwardFromInput(input, a->feedforward[0], input->drive_gradient.data, dinp.data, PETSC_FALSE));
   PetscCall(BackwardFromInput(input, a->input_skip, input->skip_gradient.data, dinp.data, PETSC_TRUE));
   if (a->stem >= 0) {
-    PetscCall(CordsArrayCreate(system->type, input->batch, input->stem.elements, &dstem));
+    PetscCall(CordsArrayCreate(system->master, input->batch, input->stem.elements, &dstem));
     if (a->pool_kernel > 0)
-      PetscCall(CordsPoolAdjoint(&input->pool, system->type, input->batch, dinp.data, dstem.data));
+      PetscCall(CordsPoolAdjoint(&input->pool, system->master, input->batch, dinp.data, dstem.data));
     else
-      memcpy(dstem.data, dinp.data, (size_t)input->batch * dinp.elements * CordsTypeSize(system->type));
+      memcpy(dstem.data, dinp.data, (size_t)input->batch * dinp.elements * CordsTypeSize(system->master));
     PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, a->stem), input->batch, input->images.data, dstem.data,
                                        CordsWeightsGradient(system->weights, a->stem)));
     PetscCall(CordsArrayDestroy(&dstem));

@@ -8,7 +8,7 @@ PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *l
   PetscInt pixels = area->rows * area->columns;
 
   PetscFunctionBegin;
-  memset(features, 0, (size_t)n * area->channels * CordsTypeSize(system->type));
+  memset(features, 0, (size_t)n * area->channels * CordsTypeSize(system->master));
   CordsMeanReluAdd(system->type, n, pixels, area->channels, last, features);
   CordsMeanReluAdd(system->type, n, pixels, area->channels, before, features);
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -30,7 +30,7 @@ PetscErrorCode CordsSystemLogits(CordsSystem system, PetscInt n, const void *fea
 
   PetscFunctionBegin;
   PetscCall(CordsConvForward(CordsSystemConv(system, a->readout), n, features, logits, PETSC_FALSE));
-  CordsAddPeriodic(system->type, n, 1, (size_t)a->classes, system->readout_bias.data, logits);
+  CordsAddPeriodic(system->master, n, 1, (size_t)a->classes, system->readout_bias.data, logits);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -42,7 +42,7 @@ PetscErrorCode CordsSystemLogitsBackward(CordsSystem system, PetscInt n, const v
 
   PetscFunctionBegin;
   PetscCall(CordsConvBackwardWeights(conv, n, features, dlogits, CordsWeightsGradient(system->weights, a->readout)));
-  CordsSumPeriodic(system->type, n, 1, (size_t)a->classes, dlogits, system->readout_bias_gradient.data);
+  CordsSumPeriodic(system->master, n, 1, (size_t)a->classes, dlogits, system->readout_bias_gradient.data);
   PetscCall(CordsConvBackwardData(conv, n, dlogits, dfeatures, PETSC_FALSE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -12,16 +12,17 @@ PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *
   PetscCall(PetscNew(&s));
   s->model = model;
   s->type = type;
+  s->master = CordsTypeMaster(type);
   PetscCall(CordsAreaTypeFind("rate", &s->kind));
   for (PetscInt i = 0; i < a->area_count; i++) {
     PetscInt neurons = CordsAreaNeurons(&a->areas[i]);
     s->offsets[i + 1] = s->offsets[i] + neurons;
     s->laws[i].alpha = (double)CordsArchitectureAlpha(a, i);
     PetscCall(CordsArrayCreate(type, 1, neurons, &s->biases[i]));
-    PetscCall(CordsArrayCreate(type, 1, neurons, &s->bias_gradients[i]));
+    PetscCall(CordsArrayCreate(s->master, 1, neurons, &s->bias_gradients[i]));
   }
-  PetscCall(CordsArrayCreate(type, 1, a->classes, &s->readout_bias));
-  PetscCall(CordsArrayCreate(type, 1, a->classes, &s->readout_bias_gradient));
+  PetscCall(CordsArrayCreate(s->master, 1, a->classes, &s->readout_bias));
+  PetscCall(CordsArrayCreate(s->master, 1, a->classes, &s->readout_bias_gradient));
   PetscCall(CordsWeightsCreate(model, type, &s->weights));
   PetscCall(CordsSystemSetPhi(s, a->phi, 0));
   PetscCall(CordsSystemUpdate(s));
@@ -75,7 +76,7 @@ PetscInt CordsSystemNeurons(CordsSystem system, PetscInt area)
 
 void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscInt area)
 {
-  return (char *)state + (size_t)n * (size_t)system->offsets[area] * CordsTypeSize(system->type);
+  return (char *)state + (size_t)n * (size_t)system->offsets[area] * CordsTypeSize(system->master);
 }
 
 PetscErrorCode CordsSystemSetPhi(CordsSystem system, CordsPhi phi, PetscReal slope)
@@ -84,6 +85,7 @@ PetscErrorCode CordsSystemSetPhi(CordsSystem system, CordsPhi phi, PetscReal slo
   for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
     system->laws[i].phi = phi;
     system->laws[i].slope = (double)slope;
+    system->has_fused_step = system->kind->fused(&system->laws[i], &system->fused_laws[i]);
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -113,6 +115,8 @@ static void SetNumber(CordsType type, void *array, PetscInt k, double value)
 {
   if (type == CORDS_F64)
     ((double *)array)[k] = value;
+  else if (type == CORDS_BF16)
+    ((uint16_t *)array)[k] = CordsToBf16((float)value);
   else
     ((float *)array)[k] = (float)value;
 }
@@ -144,7 +148,7 @@ PetscErrorCode CordsSystemUpdate(CordsSystem system)
                     SetNumber(system->type, system->biases[i].data, ours, (double)bias[torch]))
   }
   for (PetscInt k = 0; k < model->architecture.classes; k++) {
-    SetNumber(system->type, system->readout_bias.data, k, (double)readout_bias[k]);
+    SetNumber(system->master, system->readout_bias.data, k, (double)readout_bias[k]);
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -154,10 +158,10 @@ PetscErrorCode CordsSystemZeroGradient(CordsSystem system)
   PetscFunctionBegin;
   PetscCall(CordsWeightsZeroGradient(system->weights));
   for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
-    memset(system->bias_gradients[i].data, 0, CordsSystemNumbers(system, i, 1) * CordsTypeSize(system->type));
+    memset(system->bias_gradients[i].data, 0, CordsSystemNumbers(system, i, 1) * CordsTypeSize(system->master));
   }
   memset(system->readout_bias_gradient.data, 0,
-         (size_t)system->readout_bias_gradient.elements * CordsTypeSize(system->type));
+         (size_t)system->readout_bias_gradient.elements * CordsTypeSize(system->master));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -169,12 +173,12 @@ PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
   PetscFunctionBegin;
   PetscCall(CordsWeightsAddGradient(system->weights, gradient));
   for (PetscInt k = 0; k < model->architecture.classes; k++) {
-    part[k] += (float)GetNumber(system->type, system->readout_bias_gradient.data, k);
+    part[k] += (float)GetNumber(system->master, system->readout_bias_gradient.data, k);
   }
   for (PetscInt i = 0; i < model->architecture.area_count; i++) {
     part = gradient + (BiasTensor(model, i)->data - model->values);
     FOR_EACH_NEURON(&model->architecture.areas[i],
-                    part[torch] += (float)GetNumber(system->type, system->bias_gradients[i].data, ours))
+                    part[torch] += (float)GetNumber(system->master, system->bias_gradients[i].data, ours))
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -188,14 +192,14 @@ PetscErrorCode CordsSystemAreaInput(CordsSystem system, PetscInt area, PetscInt 
 
   PetscFunctionBegin;
   PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_INPUT, numbers, area_input));
+  if (area >= 2 && a->skip[area] < 0) {
+    CordsReluSum(system->type, numbers, below, below2, *area_input);
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
   CordsRelu(system->type, numbers, below, *area_input);
-  if (area == 1) {
-    if (input) {
-      CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->skip.data, *area_input);
-    }
-  } else if (a->skip[area] < 0) {
-    CordsReluAdd(system->type, numbers, below2, *area_input);
-  } else {
+  if (area == 1 && input) {
+    CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->skip.data, *area_input);
+  } else if (area >= 2) {
     numbers = CordsSystemNumbers(system, area - 2, n);
     PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &rectified));
     CordsRelu(system->type, numbers, below2, rectified);
@@ -213,12 +217,12 @@ PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, C
   if (area == 0) {
     memset(z, 0, CordsSystemNumbers(system, 0, n) * CordsTypeSize(system->type));
     if (input) CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->drive.data, z);
-  } else {
-    PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
-    PetscCall(CordsConvForward(CordsSystemConv(system, system->model->architecture.feedforward[area]), n, area_input, z,
-                               PETSC_FALSE));
+    PetscCall(CordsSystemAddBias(system, area, n, z));
+    PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(CordsSystemAddBias(system, area, n, z));
+  PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
+  PetscCall(CordsConvForwardFrom(CordsSystemConv(system, system->model->architecture.feedforward[area]), n, area_input,
+                                 system->biases[area].data, 1, z));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -316,6 +320,43 @@ PetscErrorCode CordsSystemSynapsesAdjoint(CordsSystem system, PetscInt area, Pet
 PetscErrorCode CordsSystemSynapsesGradient(CordsSystem system, PetscInt area, PetscInt n, const void *r, const void *du)
 {
   return CollectWeights(system, system->model->architecture.recurrent[area], n, r, du);
+}
+
+PetscBool CordsSystemHasFusedStep(CordsSystem system)
+{
+  return system->has_fused_step;
+}
+
+static CordsConv RecurrentConv(CordsSystem system, PetscInt area)
+{
+  return CordsSystemConv(system, system->model->architecture.recurrent[area]);
+}
+
+size_t CordsSystemMaskWords(CordsSystem system, PetscInt area)
+{
+  return CordsConvMaskWords(CordsConvGetShape(RecurrentConv(system, area)));
+}
+
+PetscErrorCode CordsSystemFusedStep(CordsSystem system, PetscInt area, PetscInt n, const void *x, const void *z,
+                                    PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
+{
+  return CordsConvStep(RecurrentConv(system, area), n, &system->fused_laws[area], x, z, period, r, r_next, x_next,
+                       mask);
+}
+
+PetscErrorCode CordsSystemFusedStepAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *du, const void *g,
+                                           const void *later, const uint16_t *mask, void *lambda, void *du_before)
+{
+  return CordsConvStepAdjoint(RecurrentConv(system, area), n, &system->fused_laws[area], du, g, later, mask, lambda,
+                              du_before);
+}
+
+PetscErrorCode CordsSystemThroughPhi(CordsSystem system, PetscInt area, PetscInt n, const uint16_t *mask,
+                                     const void *lambda, void *du)
+{
+  CordsConvMaskMultiply(CordsConvGetShape(RecurrentConv(system, area)), system->type, n, &system->fused_laws[area],
+                        mask, lambda, du);
+  return PETSC_SUCCESS;
 }
 
 PetscErrorCode CordsSystemStep(CordsSystem system, PetscInt area, PetscInt n, const void *u, const void *r,

@@ -3,12 +3,14 @@
      τ_i dr_i/dt = F_i(r; image) = −r_i + φ(u_i),   u_i = W_i r_i + z_i,   z_i = V_i a_i + b_i
      a_0 = inp,  a_1 = ρ(r_0) + S inp,  a_i = ρ(r_{i−1}) + skip_i ρ(r_{i−2})
 
-   W_i area_conv, V_i area_area, S inp_skip, ρ = relu.  Training uses it in float32, analysis in float64: the type is a
-   property of the system.
+   W_i area_conv, V_i area_area, S inp_skip, ρ = relu.  Training uses it in float32 or bfloat16, analysis in float64:
+   the type T is a property of the system.  States, gradients with respect to states, features and logits are of M =
+   CordsTypeMaster(T); what convolutions read and write (activities as they are multiplied, drives, ∂L/∂u) is of T. M
+   and T differ for bfloat16 only.
 
    A state of n items (images, or images at several time steps) is one block [area][item][row][column][channel]; the
    part of area i starts at n · CordsSystemOffset(i) numbers.  With n = 1 it is the layout of the Vecs of dynamics/.
-   Item k uses image k mod batch of the input.  void * is float or double.  Nothing here is collective. */
+   Item k uses image k mod batch of the input.  Nothing here is collective. */
 #ifndef CORDS_MODEL_SYSTEM_H
 #define CORDS_MODEL_SYSTEM_H
 
@@ -32,7 +34,7 @@ CordsWeights CordsSystemWeights(CordsSystem system);
 CordsType CordsSystemType(CordsSystem system);
 PetscInt CordsSystemOffset(CordsSystem system, PetscInt area); /* area_count gives the number of neurons */
 PetscInt CordsSystemNeurons(CordsSystem system, PetscInt area);
-/* Part of an area in a state of n items. */
+/* Part of an area in a state (of M) of n items. */
 void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscInt area);
 
 /* What depends on the images only (inp, S inp, V_0 inp), for `batch` images. */
@@ -68,6 +70,20 @@ PetscErrorCode CordsSystemSynapsesAdjoint(CordsSystem system, PetscInt area, Pet
 /* Gradient of ⟨du, W_i r⟩ with respect to W_i, collected in the weights. */
 PetscErrorCode CordsSystemSynapsesGradient(CordsSystem system, PetscInt area, PetscInt n, const void *r,
                                            const void *du);
+
+/* --- The fused step: one call for u = W_i r + z, φ and the leak; only for φ that are linear on either side of 0.
+   Contracts of CordsConvStep, CordsConvStepAdjoint and CordsConvMaskMultiply. --- */
+PetscBool CordsSystemHasFusedStep(CordsSystem system);
+size_t CordsSystemMaskWords(CordsSystem system, PetscInt area); /* uint16_t words of one item */
+PetscErrorCode CordsSystemFusedStep(CordsSystem system, PetscInt area, PetscInt n, const void *x, const void *z,
+                                    PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask);
+PetscErrorCode CordsSystemFusedStepAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *du, const void *g,
+                                           const void *later, const uint16_t *mask, void *lambda, void *du_before);
+/* du = ∂L/∂u of a step from λ = ∂L/∂r after it */
+PetscErrorCode CordsSystemThroughPhi(CordsSystem system, PetscInt area, PetscInt n, const uint16_t *mask,
+                                     const void *lambda, void *du);
+
+/* --- The same in its parts, T = M. --- */
 
 /* r_next = (1−α) r + α φ(u); r_next may be r */
 PetscErrorCode CordsSystemStep(CordsSystem system, PetscInt area, PetscInt n, const void *u, const void *r,

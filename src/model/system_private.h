@@ -19,13 +19,15 @@ typedef enum {
 } CordsWork;
 
 struct _p_CordsSystem {
-  CordsModel model; /* borrowed */
-  CordsType type;
+  CordsModel model;       /* borrowed */
+  CordsType type, master; /* T, M */
   CordsWeights weights;
   const CordsAreaType *kind;
   CordsAreaLaw laws[CORDS_AREAS_MAX];
-  CordsArray biases[CORDS_AREAS_MAX];         /* conv_bias as [row][column][channel] */
-  CordsArray bias_gradients[CORDS_AREAS_MAX]; /* the same order */
+  CordsConvLaw fused_laws[CORDS_AREAS_MAX];
+  PetscBool has_fused_step;
+  CordsArray biases[CORDS_AREAS_MAX];         /* conv_bias as [row][column][channel], T */
+  CordsArray bias_gradients[CORDS_AREAS_MAX]; /* the same order, M */
   CordsArray readout_bias, readout_bias_gradient;
   PetscInt offsets[CORDS_AREAS_MAX + 1];
   CordsArray work[CORDS_WORK_COUNT];
@@ -35,9 +37,9 @@ struct _p_CordsInput {
   CordsSystem system; /* borrowed */
   PetscInt batch;
   CordsConvShape pool;
-  CordsArray images, stem;                  /* converted to the system's type; after inp_conv */
-  CordsArray inp, skip, drive;              /* inp, S inp, V_0 inp */
-  CordsArray skip_gradient, drive_gradient; /* with respect to the last two */
+  CordsArray images, stem, inp;             /* M; as given, after inp_conv, after pooling */
+  CordsArray skip, drive;                   /* T: S inp, V_0 inp */
+  CordsArray skip_gradient, drive_gradient; /* M: with respect to the last two */
 };
 
 /* Numbers in n items of an area. */
@@ -51,7 +53,7 @@ static inline CordsConv CordsSystemConv(CordsSystem system, PetscInt connection)
   return CordsWeightsConv(system->weights, connection);
 }
 
-/* At least `numbers` numbers of work space; contents undefined. */
+/* At least `numbers` numbers of T of work space; contents undefined. */
 PetscErrorCode CordsSystemWork(CordsSystem system, CordsWork which, size_t numbers, void **data);
 
 /* a_i for n items, in work space CORDS_WORK_AREA_INPUT (i ≥ 1). */

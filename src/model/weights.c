@@ -6,7 +6,7 @@
 
 struct _p_CordsWeights {
   CordsModel model;
-  CordsType type;
+  CordsType type; /* of the effective weights and their gradients */
   CordsConv convs[CORDS_CONNECTIONS_MAX];
   CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [out][in][row][column] each */
   CordsArray work;                             /* the largest effective weight */
@@ -17,6 +17,14 @@ static PetscInt RowLength(const CordsConvShape *shape)
   return shape->in_channels * shape->kernel_rows * shape->kernel_columns;
 }
 
+static CordsType ImageType(const CordsArchitecture *a, PetscInt connection, CordsType type)
+{
+  PetscBool once = (PetscBool)(connection == a->stem || connection == a->input_skip || connection == a->readout ||
+                               connection == a->feedforward[0]);
+
+  return once ? CordsTypeMaster(type) : type;
+}
+
 PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights)
 {
   const CordsArchitecture *a = &model->architecture;
@@ -25,15 +33,15 @@ PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights
   PetscFunctionBegin;
   PetscCall(PetscNew(weights));
   (*weights)->model = model;
-  (*weights)->type = type;
+  (*weights)->type = CordsTypeMaster(type);
   for (PetscInt k = 0; k < a->connection_count; k++) {
     const CordsConvShape *shape = &a->connections[k].shape;
     PetscInt size = shape->out_channels * RowLength(shape);
-    PetscCall(CordsConvCreate(shape, type, NULL, &(*weights)->convs[k]));
-    PetscCall(CordsArrayCreate(type, 1, size, &(*weights)->gradients[k]));
+    PetscCall(CordsConvCreate(shape, ImageType(a, k, type), NULL, &(*weights)->convs[k]));
+    PetscCall(CordsArrayCreate((*weights)->type, 1, size, &(*weights)->gradients[k]));
     largest = PetscMax(largest, size);
   }
-  PetscCall(CordsArrayCreate(type, 1, largest, &(*weights)->work));
+  PetscCall(CordsArrayCreate((*weights)->type, 1, largest, &(*weights)->work));
   PetscCall(CordsWeightsUpdate(*weights));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -7,7 +7,9 @@
 
 typedef struct _p_CordsWeights *CordsWeights;
 
-/* The model is borrowed and must outlive the weights. */
+/* type: of the images between areas.  What is computed once per image (stem, input skip, first feed-forward
+   convolution) or once per step on few numbers (read-out) has CordsTypeMaster(type).  The model is borrowed and must
+   outlive the weights. */
 PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights);
 PetscErrorCode CordsWeightsDestroy(CordsWeights *weights);
 
@@ -16,7 +18,7 @@ PetscErrorCode CordsWeightsUpdate(CordsWeights weights);
 
 CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection);
 
-/* ∂L/∂w of a connection, [out][in][row][column] in the weights' type; CordsConvBackwardWeights adds to it. */
+/* ∂L/∂w of a connection, [out][in][row][column] of CordsTypeMaster(type); CordsConvBackwardWeights adds to it. */
 void *CordsWeightsGradient(CordsWeights weights, PetscInt connection);
 PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights);
 

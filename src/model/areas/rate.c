@@ -78,8 +78,27 @@ static void Slope(const CordsAreaLaw *law, CordsType type, size_t n, const void 
     SlopeF32(law, n, u, slope);
 }
 
+static PetscBool Fused(const CordsAreaLaw *law, CordsConvLaw *fused)
+{
+  *fused = (CordsConvLaw){.keep = 1 - law->alpha, .gain = law->alpha};
+  switch (law->phi) {
+  case CORDS_PHI_RELU:
+    fused->slope = 0;
+    return PETSC_TRUE;
+  case CORDS_PHI_PRELU:
+    fused->slope = law->slope;
+    return PETSC_TRUE;
+  case CORDS_PHI_IDENTITY:
+    fused->slope = 1;
+    return PETSC_TRUE;
+  default:
+    return PETSC_FALSE;
+  }
+}
+
 const CordsAreaType cords_area_rate = {.name = "rate",
                                        .about = "tau dr/dt = -r + phi(recurrent input + bias + drive)",
                                        .step = Step,
                                        .rhs = Rhs,
-                                       .slope = Slope};
+                                       .slope = Slope,
+                                       .fused = Fused};
