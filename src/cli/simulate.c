@@ -57,6 +57,8 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 static PetscErrorCode TrialCreate(CordsModel model, Trial *t)
 {
   const CordsArchitecture *a = &model->architecture;
+  CordsPlanTask task;
+  CordsPlan plan;
 
   PetscFunctionBegin;
   memset(t, 0, sizeof *t);
@@ -67,7 +69,9 @@ static PetscErrorCode TrialCreate(CordsModel model, Trial *t)
   for (int p = 0; p < PHASES; p++) t->steps += t->phases[p].steps;
   PetscCall(CordsSystemCreate(model, CORDS_F32, &t->system));
   PetscCall(CordsInputCreate(t->system, 1, &t->input));
-  PetscCall(CordsRolloutCreate(t->system, 1, t->steps, PETSC_FALSE, &t->rollout));
+  task = (CordsPlanTask){.batch = 1, .steps = t->steps};
+  plan = CordsPlanFast(t->system, &task);
+  PetscCall(CordsRolloutCreate(t->system, NULL, &plan, t->steps, PETSC_FALSE, &t->rollout));
   PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &t->state));
   PetscCall(PetscMalloc1((size_t)a->image_rows * a->image_columns * a->image_channels, &t->image));
   for (int k = 0; k < TABLES; k++) {
@@ -89,13 +93,14 @@ static PetscErrorCode TrialDestroy(Trial *t)
 }
 
 /* Observer: statistics of one area at every step. */
-static PetscErrorCode Watch(void *context, PetscInt area, PetscInt steps, PetscInt items, const void *data)
+static PetscErrorCode Watch(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
+                            const void *data)
 {
   Trial *t = context;
   PetscInt neurons = CordsSystemNeurons(t->system, area), areas = t->model->architecture.area_count;
 
-  for (PetscInt step = 0; step < steps; step++) {
-    const float *r = (const float *)data + (size_t)(step + 1) * neurons;
+  for (PetscInt step = first - 1; step < first - 1 + count; step++) {
+    const float *r = (const float *)data + (size_t)(step + 1 - first) * neurons;
     double sum = 0, squares = 0, active = 0;
     for (PetscInt k = 0; k < neurons; k++) {
       sum += (double)r[k];
@@ -121,7 +126,7 @@ static PetscErrorCode RunTrial(Trial *t, CordsDataset dataset, CordsSample sampl
   *label = class_number;
   PetscCall(CordsInputSet(t->input, t->image));
   memset(t->state.data, 0, (size_t)t->state.elements * sizeof(float));
-  PetscCall(CordsRolloutForward(t->rollout, 1, t->input, PHASES, t->phases, t->state.data, &observer));
+  PetscCall(CordsRolloutForward(t->rollout, 1, t->input, PHASES, t->phases, PETSC_FALSE, t->state.data, &observer));
   PetscCall(PetscMalloc1((size_t)t->steps * a->classes, &logits));
   PetscCall(CordsRolloutLogits(t->rollout, 0, t->steps, logits));
   for (PetscInt k = 0; k < t->steps * a->classes; k++) t->rows[LOGITS][k] = (double)logits[k];

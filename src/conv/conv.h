@@ -61,8 +61,8 @@ typedef struct {
 size_t CordsConvMaskWords(const CordsConvShape *shape);
 
 /* u = W x + z[item mod period];  r_next = keep · r + gain · φ(u);  mask = [u > 0].
-   x, z: T; r, r_next: M; x_next: T, r_next rounded, for T = bf16 only (else NULL, and r is x).  r_next is neither r nor
-   x, since neighbours are still read.  mask NULL: not wanted.  SPEC section 1. */
+   x, z: T; r, r_next: M; x_next: T, r_next rounded, for T = bf16 only (else NULL, and r is x).  r_next is not x,
+   since neighbours are still read; for bf16 it may be r.  mask NULL: not wanted.  SPEC section 1. */
 PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
                              PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask);
 

@@ -257,6 +257,44 @@ PetscErrorCode CordsOptionReal(const char *name, const char *about, const char *
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Bytes in `text`; false if it is not a positive number with one of the units. */
+static PetscBool ParseBytes(const char *text, double *bytes)
+{
+  static const struct {
+    const char *name;
+    double bytes;
+  } units[] = {{"", 1},      {"B", 1},        {"kB", 1e3},        {"MB", 1e6},           {"GB", 1e9},
+               {"TB", 1e12}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}};
+  char *unit;
+  double number = strtod(text, &unit);
+
+  if (unit == text || !(number > 0 && number < 1e18)) return PETSC_FALSE;
+  while (*unit == ' ') unit++;
+  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(units); i++) {
+    if (strcmp(unit, units[i].name) != 0) continue;
+    *bytes = number * units[i].bytes;
+    return PETSC_TRUE;
+  }
+  return PETSC_FALSE;
+}
+
+PetscErrorCode CordsOptionBytes(const char *name, const char *about, double *value)
+{
+  char text[TEXT_MAX];
+  PetscBool found;
+
+  PetscFunctionBegin;
+  snprintf(text, sizeof text, "%s", *value > 0 ? "" : "none");
+  if (*value > 0) snprintf(text, sizeof text, "%g", *value);
+  PetscCall(Know(name, about, "", text));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (!found) PetscFunctionReturn(PETSC_SUCCESS);
+  CordsCheckUser(ParseBytes(text, value), PETSC_COMM_WORLD,
+                 "%s %s: must be a size of memory with its unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), such as 2GB",
+                 name, text);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsOptionBool(const char *name, const char *about, PetscBool *value)
 {
   static const char *const yes[] = {"", "1", "true", "yes", "on"}, *const no[] = {"0", "false", "no", "off"};

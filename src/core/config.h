@@ -37,6 +37,9 @@ PetscErrorCode CordsOptionInt(const char *name, const char *about, const char *u
                               PetscInt *value);
 PetscErrorCode CordsOptionReal(const char *name, const char *about, const char *unit, PetscReal minimum,
                                PetscReal maximum, PetscReal *value);
+/* A size of memory with its unit: 2GB, 600MB, 1.5GiB (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB); value in bytes, 0: none.
+ */
+PetscErrorCode CordsOptionBytes(const char *name, const char *about, double *value);
 PetscErrorCode CordsOptionBool(const char *name, const char *about, PetscBool *value);
 PetscErrorCode CordsOptionString(const char *name, const char *about, size_t length, char *value);
 /* value: index into names[0..count) */

@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+/* The activity of all images of a batch at one step. */
+static const double batch_bytes = 64e6;
+
 /* What computes logits [step][image][class] of a batch: a CNN, or a system in time. */
 typedef struct {
   CordsModel model;
@@ -21,34 +24,38 @@ typedef struct {
   PetscInt batch, steps;
 } Network;
 
-PetscInt CordsEvaluateBatch(const CordsArchitecture *a, PetscInt steps)
+PetscInt CordsEvaluateBatch(const CordsArchitecture *a)
 {
-  PetscInt largest = 1;
-  double bytes;
+  double bytes = 0;
 
-  for (PetscInt i = 0; i < a->area_count; i++) largest = PetscMax(largest, CordsAreaNeurons(&a->areas[i]));
-  bytes = 4.0 * largest * (steps + 1) * sizeof(float); /* u and the states of three areas */
-  return (PetscInt)PetscMax(1, PetscMin(256, 1e9 / bytes));
+  for (PetscInt i = 0; i < a->area_count; i++) bytes += sizeof(float) * CordsAreaNeurons(&a->areas[i]);
+  return (PetscInt)PetscMax(1, PetscMin(256, batch_bytes / bytes));
 }
 
 static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, Network *net)
 {
   const CordsArchitecture *a = &model->architecture;
+  CordsPlanTask task;
+  CordsPlan plan;
 
   PetscFunctionBegin;
   memset(net, 0, sizeof *net);
   net->model = model;
   net->steps = model->form == CORDS_FORM_RECURRENT ? a->stimulus_steps : 1;
-  net->batch = CordsEvaluateBatch(a, net->steps);
+  net->batch = CordsEvaluateBatch(a);
   if (model->form != CORDS_FORM_RECURRENT) {
     PetscCall(CordsCnnCreate(context, model, CORDS_F32, net->batch, &net->cnn));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsSystemCreate(model, CORDS_F32, &net->system));
-  PetscCall(CordsRolloutCreate(net->system, net->batch, net->steps, PETSC_FALSE, &net->rollout));
+  task = (CordsPlanTask){.batch = net->batch, .spontaneous = a->spontaneous_steps, .steps = net->steps};
+  plan = CordsPlanFast(net->system, &task);
+  net->batch = plan.images;
+  PetscCall(CordsRolloutCreate(net->system, NULL, &plan, PetscMax(net->steps, a->spontaneous_steps), PETSC_FALSE,
+                               &net->rollout));
   PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &net->baseline));
   PetscCall(CordsArrayCreate(CORDS_F32, net->batch, CordsArchitectureNeurons(a), &net->state));
-  PetscCall(CordsRolloutSpontaneous(net->system, a->spontaneous_steps, 1, net->baseline.data));
+  PetscCall(CordsRolloutSpontaneous(net->rollout, a->spontaneous_steps, net->baseline.data));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -78,13 +85,8 @@ static PetscErrorCode NetworkLogits(Network *net, PetscInt n, const float *image
     PetscCall(CordsInputCreate(net->system, n, &net->input));
   }
   PetscCall(CordsInputSet(net->input, images));
-  for (PetscInt i = 0; i < net->model->architecture.area_count; i++) {
-    size_t bytes = (size_t)CordsSystemNeurons(net->system, i) * sizeof(float);
-    const char *from = CordsSystemArea(net->system, 1, net->baseline.data, i);
-    char *to = CordsSystemArea(net->system, n, net->state.data, i);
-    for (PetscInt k = 0; k < n; k++) memcpy(to + (size_t)k * bytes, from, bytes);
-  }
-  PetscCall(CordsRolloutForward(net->rollout, n, net->input, 1, &stimulus, net->state.data, NULL));
+  CordsStateRepeat(net->system, n, net->baseline.data, net->state.data);
+  PetscCall(CordsRolloutForward(net->rollout, n, net->input, 1, &stimulus, PETSC_FALSE, net->state.data, NULL));
   PetscCall(CordsRolloutLogits(net->rollout, 0, net->steps, logits));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -6,11 +6,11 @@
 #include "model/model.h"
 
 typedef struct {
-  PetscInt steps;      /* stimulus steps of a recurrent network; 1 for a CNN */
-  PetscInt64 images;   /* evaluated on all ranks */
-  double *accuracy;    /* [step], of the whole set, on every rank */
-  double *loss;        /* [step] */
-  PetscInt64 count;    /* images of this rank: the samples [start, start + count) */
+  PetscInt steps;    /* stimulus steps of a recurrent network; 1 for a CNN */
+  PetscInt64 images; /* evaluated on all ranks */
+  double *accuracy;  /* [step], of the whole set, on every rank */
+  double *loss;      /* [step] */
+  PetscInt64 count;  /* images of this rank: the samples [start, start + count) */
   PetscInt64 start;
   PetscInt64 *predicted, *label; /* [count], at the last step */
 } CordsEvaluation;
@@ -21,7 +21,7 @@ PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, CordsDatase
                              CordsEvaluation *evaluation);
 PetscErrorCode CordsEvaluationDestroy(CordsEvaluation *evaluation);
 
-/* Images of a batch such that a rollout of `steps` without record stays under about 1 GB; at least 1, at most 256. */
-PetscInt CordsEvaluateBatch(const CordsArchitecture *architecture, PetscInt steps);
+/* Images of a batch such that their activity at one step stays small; at least 1, at most 256. */
+PetscInt CordsEvaluateBatch(const CordsArchitecture *architecture);
 
 #endif

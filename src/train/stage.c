@@ -183,6 +183,14 @@ const CordsStageSettings *CordsStageGetSettings(CordsStage stage)
   return &stage->settings;
 }
 
+PetscErrorCode CordsStageDescribe(CordsStage stage, char **text)
+{
+  PetscFunctionBegin;
+  *text = NULL;
+  if (stage->type->describe) PetscCall(stage->type->describe(stage, text));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscBool CordsStageLearns(CordsStage stage, const char *tensor)
 {
   return stage->type->learns(tensor);

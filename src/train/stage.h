@@ -5,6 +5,7 @@
 #define CORDS_TRAIN_STAGE_H
 
 #include "train/optimizer.h"
+#include "train/plan.h"
 
 enum { CORDS_LOSS_STEPS_MAX = 64 };
 
@@ -41,6 +42,7 @@ typedef struct {
   PetscInt loss_steps;               /* last steps of the stimulus that count */
   PetscReal spontaneous_weight;      /* of S; 0: no return phase */
   PetscReal slope_start, slope_step; /* stage 4: slope = max(0, start − step · epoch) */
+  CordsRolloutSettings rollout;      /* the same for all stages */
 } CordsStageSettings;
 
 typedef struct _p_CordsStage *CordsStage;
@@ -67,6 +69,9 @@ CordsModel CordsStageModel(CordsStage stage);
 CordsModel CordsStageTarget(CordsStage stage); /* stage 2: the folded CNN; else NULL */
 const char *CordsStageName(CordsStage stage);
 const CordsStageSettings *CordsStageGetSettings(CordsStage stage);
+
+/* How a batch is run, one line for the log; NULL if there is nothing to say.  PetscFree(*text) by the caller. */
+PetscErrorCode CordsStageDescribe(CordsStage stage, char **text);
 
 /* True if the tensor learns in this stage. */
 PetscBool CordsStageLearns(CordsStage stage, const char *tensor);

@@ -16,6 +16,8 @@ typedef struct {
   /* what the gradient needs: stage->data */
   PetscErrorCode (*create)(CordsStage stage);
   PetscErrorCode (*destroy)(CordsStage stage);
+  /* contract of CordsStageDescribe; may be NULL */
+  PetscErrorCode (*describe)(CordsStage stage, char **text);
   /* contract of CordsStageGradient; the gradient is zero on entry, parameters may have changed since the last call */
   PetscErrorCode (*gradient)(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
                              const float *labels, float *gradient, CordsMetrics *metrics);

@@ -32,6 +32,11 @@ PetscErrorCode CordsTimedStageDestroy(CordsStage stage)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsTimedStageDescribe(CordsStage stage, char **text)
+{
+  return CordsTrialDescribe(stage->data, text);
+}
+
 PetscErrorCode CordsTimedStageGradient(CordsStage stage, CordsPhi phi, PetscReal slope, PetscInt n, PetscInt total,
                                        const float *images, const float *labels, float *gradient, CordsMetrics *metrics)
 {

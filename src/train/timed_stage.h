@@ -11,6 +11,7 @@ PetscErrorCode CordsTimedStageStart(CordsContext context, CordsModel previous, C
 /* For `create`, `destroy` and `gradient`. */
 PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline);
 PetscErrorCode CordsTimedStageDestroy(CordsStage stage);
+PetscErrorCode CordsTimedStageDescribe(CordsStage stage, char **text);
 PetscErrorCode CordsTimedStageGradient(CordsStage stage, CordsPhi phi, PetscReal slope, PetscInt n, PetscInt total,
                                        const float *images, const float *labels, float *gradient,
                                        CordsMetrics *metrics);

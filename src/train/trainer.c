@@ -46,6 +46,7 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
 {
   char list[256] = "compatibility,inverse,linear,parametric,finetune", *item, *rest = list;
   const char *const *names;
+  CordsRolloutSettings rollout;
   PetscInt count;
 
   PetscFunctionBegin;
@@ -60,12 +61,14 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
   run->log_interval = 20;
   PetscCall(CordsOptionInt("-log_interval", "updates averaged in one row of log.csv", "updates", 1, 1000000,
                            &run->log_interval));
+  PetscCall(CordsRolloutSettingsFromOptions(&rollout));
   run->stage_count = 0;
   while ((item = strsep(&rest, ","))) {
     CordsCheckUser(run->stage_count < CORDS_RUN_STAGES_MAX, PETSC_COMM_WORLD, "-stages: more than %d stages",
                    CORDS_RUN_STAGES_MAX);
     PetscCall(CordsRegistryFind("training stage", count, names, item, &run->stages[run->stage_count]));
     PetscCall(CordsStageSettingsFromOptions(run->stages[run->stage_count], &run->settings[run->stage_count]));
+    run->settings[run->stage_count].rollout = rollout;
     run->stage_count++;
   }
   PetscCall(CordsStageCheckOrder(run->stage_count, run->stages));
@@ -237,11 +240,16 @@ static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load
 
 static PetscErrorCode LogStage(const Trainer *t, PetscBool continued)
 {
+  char *description;
+
   PetscFunctionBegin;
   PetscCall(CordsLog(
       t->context, "stage %s: %" PetscInt64_FMT " updates of %" PetscInt_FMT " images, %" PetscInt_FMT " parameters%s\n",
       CordsStageName(t->stage), t->updates, CordsStageGetSettings(t->stage)->batch,
       CordsStageModel(t->stage)->learnable_values, continued ? ", continued" : ""));
+  PetscCall(CordsStageDescribe(t->stage, &description));
+  if (description) PetscCall(CordsLog(t->context, "%s\n", description));
+  PetscCall(PetscFree(description));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

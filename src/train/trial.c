@@ -3,6 +3,7 @@
  */
 #include "train/trial.h"
 
+#include "conv/pointwise.h"
 #include "train/objective.h"
 
 #include <string.h>
@@ -13,9 +14,12 @@ struct _p_CordsTrial {
   CordsSystem system;
   CordsInput input;
   CordsRollout rollout;
-  CordsArray baseline, state; /* r⁰ and the running state, of batch_local items */
+  CordsPlanTask task;
+  CordsPlanCost cost;
+  CordsArray baseline;        /* r⁰, one item: it is the same for every image */
+  CordsArray state;           /* of plan.images items */
   CordsArray logits, dlogits; /* [loss step][item][class] */
-  PetscInt spontaneous_steps, stimulus_steps, return_steps, loss_steps, batch_local;
+  PetscInt spontaneous_steps, stimulus_steps, return_steps, loss_steps;
   double spontaneous_weight;
   double weights[CORDS_LOSS_STEPS_MAX];
   /* of the gradient at work, for the observer */
@@ -23,12 +27,55 @@ struct _p_CordsTrial {
   double spontaneous; /* S so far */
 };
 
+/* The process's memory beside the rollout that is not there yet: gradient and two moments of the optimiser, the inputs
+   of a batch, states. */
+static double OtherBytes(CordsTrial t, PetscInt batch_local)
+{
+  CordsModel model = CordsSystemModel(t->system);
+  const CordsArchitecture *a = &model->architecture;
+  double image = (double)a->image_rows * a->image_columns * a->image_channels;
+  double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
+
+  return sizeof(float) * (3.0 * model->learnable_values + batch_local * image +
+                          t->cost.plan.images * (image + 2 * stem + 6.0 * CordsSystemNeurons(t->system, 0)) +
+                          2.0 * CordsArchitectureNeurons(a));
+}
+
+static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
+{
+  PetscFunctionBegin;
+  t->task = (CordsPlanTask){.batch = batch_local,
+                            .spontaneous = t->spontaneous_steps,
+                            .steps = t->stimulus_steps + t->return_steps,
+                            .record = PETSC_TRUE};
+  t->cost.plan = CordsPlanFast(t->system, &t->task);
+  PetscCall(CordsPlanMake(t->system, &t->task, settings->memory_limit_bytes, OtherBytes(t, batch_local), &t->cost));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode CreateRollout(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
+{
+  const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
+  PetscInt images, neurons = CordsArchitectureNeurons(a);
+
+  PetscFunctionBegin;
+  PetscCall(MakePlan(t, settings, batch_local));
+  images = t->cost.plan.images;
+  PetscCall(CordsInputCreate(t->system, images, &t->input));
+  PetscCall(CordsRolloutCreate(t->system, settings->name[0] ? settings->name : NULL, &t->cost.plan,
+                               PetscMax(t->task.steps, t->spontaneous_steps), PETSC_TRUE, &t->rollout));
+  PetscCall(CordsArrayCreate(CORDS_F32, 1, neurons, &t->baseline));
+  PetscCall(CordsArrayCreate(CORDS_F32, images, neurons, &t->state));
+  PetscCall(CordsArrayCreate(CORDS_F32, t->loss_steps * images, a->classes, &t->logits));
+  PetscCall(CordsArrayCreate(CORDS_F32, t->loss_steps * images, a->classes, &t->dlogits));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
                                 PetscBool with_baseline, CordsTrial *trial)
 {
   const CordsArchitecture *a = &model->architecture;
   CordsTrial t;
-  PetscInt neurons = CordsArchitectureNeurons(a);
 
   PetscFunctionBegin;
   CordsCheckUser(settings->loss_steps <= a->stimulus_steps, PETSC_COMM_WORLD,
@@ -36,20 +83,14 @@ PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *sett
                  " steps (-architecture_stimulus_steps)",
                  settings->loss_steps, a->stimulus_steps);
   PetscCall(PetscNew(&t));
-  t->batch_local = batch_local;
   t->loss_steps = settings->loss_steps;
   t->stimulus_steps = a->stimulus_steps;
   t->spontaneous_steps = with_baseline ? a->spontaneous_steps : 0;
   t->spontaneous_weight = (double)settings->spontaneous_weight;
   t->return_steps = with_baseline && t->spontaneous_weight > 0 ? a->return_steps : 0;
   CordsRampWeights(t->loss_steps, t->weights);
-  PetscCall(CordsSystemCreate(model, CORDS_F32, &t->system));
-  PetscCall(CordsInputCreate(t->system, batch_local, &t->input));
-  PetscCall(CordsRolloutCreate(t->system, batch_local, t->stimulus_steps + t->return_steps, PETSC_TRUE, &t->rollout));
-  PetscCall(CordsArrayCreate(CORDS_F32, batch_local, neurons, &t->baseline));
-  PetscCall(CordsArrayCreate(CORDS_F32, batch_local, neurons, &t->state));
-  PetscCall(CordsArrayCreate(CORDS_F32, t->loss_steps * batch_local, a->classes, &t->logits));
-  PetscCall(CordsArrayCreate(CORDS_F32, t->loss_steps * batch_local, a->classes, &t->dlogits));
+  PetscCall(CordsSystemCreate(model, settings->rollout.type, &t->system));
+  PetscCall(CreateRollout(t, &settings->rollout, batch_local));
   *trial = t;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -72,57 +113,94 @@ PetscErrorCode CordsTrialDestroy(CordsTrial *trial)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsTrialDescribe(CordsTrial trial, char **text)
+{
+  return CordsPlanDescribe(&trial->task, &trial->cost, text);
+}
+
 PetscErrorCode CordsTrialSetPhi(CordsTrial trial, CordsPhi phi, PetscReal slope)
 {
   return CordsSystemSetPhi(trial->system, phi, slope);
 }
 
-/* Steps of the return that count, as states r[first], ..., r[steps]. */
-static PetscInt ReturnCounted(CordsTrial trial)
+/* First state of the return that counts in S; the last is r[steps]. */
+static PetscInt ReturnFirst(CordsTrial t)
 {
-  return PetscMin(RETURN_STEPS_COUNTED, trial->return_steps);
+  return t->task.steps + 1 - PetscMin(RETURN_STEPS_COUNTED, t->return_steps);
 }
 
-/* Square distances from the baseline of one area, times `share`: the part of this area in S. */
-static PetscErrorCode ObserveForward(void *context, PetscInt area, PetscInt steps, PetscInt items, const void *r)
+/* The share of one neuron of an area at one step in S. */
+static double ReturnShare(CordsTrial t, PetscInt area)
+{
+  PetscInt counted = t->task.steps + 1 - ReturnFirst(t);
+  double areas = CordsSystemModel(t->system)->architecture.area_count;
+
+  return 1.0 / ((double)counted * areas * CordsSystemNeurons(t->system, area) * t->total);
+}
+
+/* One state among those an observer is shown, as float32 in `work` if it is not. */
+static const float *StateOf(CordsTrial t, const void *r, size_t number, size_t numbers, float *work)
+{
+  CordsType type = CordsSystemType(t->system);
+  const char *state = (const char *)r + number * numbers * CordsTypeSize(type);
+
+  if (type == CORDS_F32) return (const float *)state;
+  CordsConvert(type, CORDS_F32, numbers, state, work);
+  return work;
+}
+
+/* Square distances from the baseline of one area, times their share: the part of these states in S. */
+static PetscErrorCode ObserveForward(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
+                                     const void *r)
 {
   CordsTrial t = context;
-  const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
-  size_t numbers = (size_t)items * CordsSystemNeurons(t->system, area);
-  const float *baseline = CordsSystemArea(t->system, items, t->baseline.data, area);
-  double share = 1.0 / ((double)ReturnCounted(t) * a->area_count * CordsSystemNeurons(t->system, area) * t->total);
+  size_t neurons = (size_t)CordsSystemNeurons(t->system, area);
+  const float *baseline = CordsSystemArea(t->system, 1, t->baseline.data, area);
+  float *work;
 
-  for (PetscInt step = steps + 1 - ReturnCounted(t); step <= steps; step++) {
-    const float *state = (const float *)r + (size_t)step * numbers;
-    double sum = 0;
-    for (size_t k = 0; k < numbers; k++) {
-      double difference = (double)state[k] - (double)baseline[k];
-      sum += difference * difference;
+  PetscFunctionBegin;
+  if (first + count <= ReturnFirst(t)) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(PetscMalloc1(neurons, &work));
+  for (PetscInt step = PetscMax(first, ReturnFirst(t)); step < first + count; step++) {
+    for (PetscInt item = 0; item < items; item++) {
+      const float *state = StateOf(t, r, (size_t)(step - first) * items + item, neurons, work);
+      double sum = 0;
+      for (size_t k = 0; k < neurons; k++) {
+        double difference = (double)state[k] - (double)baseline[k];
+        sum += difference * difference;
+      }
+      t->spontaneous += ReturnShare(t, area) * sum;
     }
-    t->spontaneous += share * sum;
   }
-  return PETSC_SUCCESS;
+  PetscCall(PetscFree(work));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode ObserveBackward(void *context, PetscInt area, PetscInt steps, PetscInt items, const void *r,
-                                      void *g)
+static PetscErrorCode ObserveBackward(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
+                                      const void *r, void *g)
 {
   CordsTrial t = context;
-  const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
-  size_t numbers = (size_t)items * CordsSystemNeurons(t->system, area);
-  const float *baseline = CordsSystemArea(t->system, items, t->baseline.data, area);
-  double share = 1.0 / ((double)ReturnCounted(t) * a->area_count * CordsSystemNeurons(t->system, area) * t->total);
-  const float factor = (float)(2 * t->spontaneous_weight * share);
+  size_t neurons = (size_t)CordsSystemNeurons(t->system, area);
+  const float *baseline = CordsSystemArea(t->system, 1, t->baseline.data, area);
+  const float factor = (float)(2 * t->spontaneous_weight * ReturnShare(t, area));
+  float *work;
 
-  for (PetscInt step = steps + 1 - ReturnCounted(t); step <= steps; step++) {
-    const float *state = (const float *)r + (size_t)step * numbers;
-    float *gradient = (float *)g + (size_t)step * numbers;
-    for (size_t k = 0; k < numbers; k++) gradient[k] += factor * (state[k] - baseline[k]);
+  PetscFunctionBegin;
+  if (first + count <= ReturnFirst(t)) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(PetscMalloc1(neurons, &work));
+  for (PetscInt step = PetscMax(first, ReturnFirst(t)); step < first + count; step++) {
+    for (PetscInt item = 0; item < items; item++) {
+      size_t number = (size_t)(step - first) * items + item;
+      const float *state = StateOf(t, r, number, neurons, work);
+      float *gradient = (float *)g + number * neurons;
+      for (size_t k = 0; k < neurons; k++) gradient[k] += factor * (state[k] - baseline[k]);
+    }
   }
-  return PETSC_SUCCESS;
+  PetscCall(PetscFree(work));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Losses of the last stimulus steps and their derivatives. */
+/* Losses of the last stimulus steps and their derivatives, added to those of other parts of the batch. */
 static PetscErrorCode ReadOut(CordsTrial t, PetscInt n, const float *labels, CordsMetrics *metrics)
 {
   PetscInt classes = CordsSystemModel(t->system)->architecture.classes;
@@ -130,47 +208,66 @@ static PetscErrorCode ReadOut(CordsTrial t, PetscInt n, const float *labels, Cor
   PetscFunctionBegin;
   PetscCall(CordsRolloutLogits(t->rollout, t->stimulus_steps - t->loss_steps, t->loss_steps, t->logits.data));
   for (PetscInt k = 0; k < t->loss_steps; k++) {
-    double weight = t->weights[k] / t->loss_steps;
-    CordsCrossEntropy(CORDS_F32, n, classes, CordsArrayItem(&t->logits, k * n), labels, t->total, weight,
-                      &metrics->loss_t[k], &metrics->accuracy_t[k], CordsArrayItem(&t->dlogits, k * n));
-    metrics->loss += weight * metrics->loss_t[k];
+    CordsCrossEntropy(CORDS_F32, n, classes, CordsArrayItem(&t->logits, k * n), labels, t->total,
+                      t->weights[k] / t->loss_steps, &metrics->loss_t[k], &metrics->accuracy_t[k],
+                      CordsArrayItem(&t->dlogits, k * n));
   }
-  metrics->accuracy = metrics->accuracy_t[t->loss_steps - 1];
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* n images that are done at a time. */
+static PetscErrorCode PartGradient(CordsTrial t, PetscInt n, const float *images, const float *labels,
+                                   CordsMetrics *metrics)
+{
+  CordsPhase phases[2] = {{t->stimulus_steps, PETSC_TRUE}, {t->return_steps, PETSC_FALSE}};
+  CordsObserver observer = {.context = t, .forward = ObserveForward, .backward = ObserveBackward};
+  const CordsObserver *observing = t->return_steps > 0 ? &observer : NULL;
+
+  PetscFunctionBegin;
+  if (n != CordsInputBatch(t->input)) { /* the last part of a batch */
+    PetscCall(CordsInputDestroy(&t->input));
+    PetscCall(CordsInputCreate(t->system, n, &t->input));
+  }
+  PetscCall(CordsInputSet(t->input, images));
+  CordsStateRepeat(t->system, n, t->baseline.data, t->state.data);
+  PetscCall(CordsRolloutForward(t->rollout, n, t->input, 2, phases, PETSC_TRUE, t->state.data, observing));
+  PetscCall(ReadOut(t, n, labels, metrics));
+  PetscCall(
+      CordsRolloutBackward(t->rollout, t->stimulus_steps - t->loss_steps, t->loss_steps, t->dlogits.data, observing));
+  PetscCall(CordsInputGradient(t->input));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The sums over all parts of the batch put together. */
+static void FinishMetrics(CordsTrial t, CordsMetrics *metrics)
+{
+  for (PetscInt k = 0; k < t->loss_steps; k++) metrics->loss += t->weights[k] / t->loss_steps * metrics->loss_t[k];
+  metrics->accuracy = metrics->accuracy_t[t->loss_steps - 1];
+  metrics->spontaneous = t->spontaneous;
+  metrics->loss += t->spontaneous_weight * t->spontaneous;
 }
 
 PetscErrorCode CordsTrialGradient(CordsTrial trial, PetscInt n, PetscInt total, const float *images,
                                   const float *labels, float *gradient, CordsMetrics *metrics)
 {
   CordsTrial t = trial;
-  CordsPhase phases[2] = {{t->stimulus_steps, PETSC_TRUE}, {t->return_steps, PETSC_FALSE}};
-  CordsObserver observer = {.context = t, .forward = ObserveForward, .backward = ObserveBackward};
-  const CordsObserver *observing = t->return_steps > 0 ? &observer : NULL;
-  size_t bytes = (size_t)n * t->state.elements * sizeof(float);
+  const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
+  size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels;
 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  if (n != CordsInputBatch(t->input)) { /* the last, smaller batch of an epoch */
-    PetscCall(CordsInputDestroy(&t->input));
-    PetscCall(CordsInputCreate(t->system, n, &t->input));
-  }
   PetscCall(CordsSystemUpdate(t->system));
   PetscCall(CordsSystemZeroGradient(t->system));
-  PetscCall(CordsInputSet(t->input, images));
-  memset(t->baseline.data, 0, bytes);
   if (t->spontaneous_steps > 0) {
-    PetscCall(CordsRolloutSpontaneous(t->system, t->spontaneous_steps, n, t->baseline.data));
+    PetscCall(CordsRolloutSpontaneous(t->rollout, t->spontaneous_steps, t->baseline.data));
   }
-  memcpy(t->state.data, t->baseline.data, bytes);
   t->total = total;
   t->spontaneous = 0;
-  PetscCall(CordsRolloutForward(t->rollout, n, t->input, 2, phases, t->state.data, observing));
-  PetscCall(ReadOut(t, n, labels, metrics));
-  metrics->spontaneous = t->spontaneous;
-  metrics->loss += t->spontaneous_weight * t->spontaneous;
-  PetscCall(
-      CordsRolloutBackward(t->rollout, t->stimulus_steps - t->loss_steps, t->loss_steps, t->dlogits.data, observing));
-  PetscCall(CordsInputGradient(t->input));
+  for (PetscInt first = 0; first < n; first += t->cost.plan.images) {
+    PetscCall(PartGradient(t, PetscMin(t->cost.plan.images, n - first), images + (size_t)first * image,
+                           labels + (size_t)first * a->classes, metrics));
+  }
+  FinishMetrics(t, metrics);
   PetscCall(CordsSystemAddGradient(t->system, gradient));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

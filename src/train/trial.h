@@ -13,6 +13,9 @@ PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *sett
                                 PetscBool with_baseline, CordsTrial *trial);
 PetscErrorCode CordsTrialDestroy(CordsTrial *trial);
 
+/* How a batch is run and what memory it takes, one line for the log.  PetscFree(*text) by the caller. */
+PetscErrorCode CordsTrialDescribe(CordsTrial trial, char **text);
+
 /* φ for the next gradient. */
 PetscErrorCode CordsTrialSetPhi(CordsTrial trial, CordsPhi phi, PetscReal slope);
 

@@ -91,21 +91,23 @@ static PetscErrorCode CompareGathered(Reference *r, const char *name, PetscInt n
 /* Means and norms of each area after each step: [step][area][image of the whole batch]. */
 typedef struct {
   Reference *reference;
-  PetscInt first_step;
+  PetscInt steps_before;
   double *mean, *norm;
 } Trace;
 
-static PetscErrorCode TraceArea(void *context, PetscInt area, PetscInt steps, PetscInt items, const void *data)
+static PetscErrorCode TraceArea(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
+                                const void *data)
 {
   Trace *trace = context;
   Reference *r = trace->reference;
   PetscInt neurons = CordsAreaNeurons(&r->architecture.areas[area]);
   const float *state = data;
 
-  for (PetscInt t = 1; t <= steps; t++) {
+  for (PetscInt t = 0; t < count; t++) {
     for (PetscInt k = 0; k < items; k++) {
       const float *x = state + ((size_t)t * items + k) * neurons;
-      size_t at = ((size_t)(trace->first_step + t - 1) * r->architecture.area_count + area) * r->batch + r->start + k;
+      size_t at =
+          ((size_t)(trace->steps_before + first - 1 + t) * r->architecture.area_count + area) * r->batch + r->start + k;
       double sum = 0, squares = 0;
       for (PetscInt j = 0; j < neurons; j++) sum += (double)x[j], squares += (double)x[j] * (double)x[j];
       trace->mean[at] = sum / neurons;
@@ -161,7 +163,8 @@ static PetscErrorCode CompareLogits(Reference *r, CordsRollout rollout, PetscInt
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode CheckForward(Reference *r)
+/* One way to run the steps. */
+static PetscErrorCode CheckForwardBy(Reference *r, const char *rollout_name)
 {
   PetscInt steps = 100, numbers = (PetscInt)(2 * steps * r->architecture.area_count * r->batch);
   CordsPhase phase = {steps, PETSC_FALSE};
@@ -172,6 +175,8 @@ static PetscErrorCode CheckForward(Reference *r)
   CordsInput input;
   CordsRollout rollout;
   CordsArray state;
+  CordsPlanTask task = {.batch = r->count, .steps = steps};
+  CordsPlan plan;
 
   PetscFunctionBegin;
   PetscCall(CordsModelCreate(&r->architecture, CORDS_FORM_RECURRENT, &model));
@@ -179,14 +184,16 @@ static PetscErrorCode CheckForward(Reference *r)
   PetscCall(CordsSystemCreate(model, CORDS_F32, &system));
   PetscCall(CordsInputCreate(system, r->count, &input));
   PetscCall(CordsInputSet(input, r->images));
-  PetscCall(CordsRolloutCreate(system, r->count, steps, PETSC_FALSE, &rollout));
+  plan = CordsPlanFast(system, &task);
+  plan.images = PetscMax(r->count, 1);
+  PetscCall(CordsRolloutCreate(system, rollout_name, &plan, steps, PETSC_FALSE, &rollout));
   PetscCall(CordsArrayCreate(CORDS_F32, r->count, CordsArchitectureNeurons(&r->architecture), &state));
   PetscCall(PetscCalloc2(numbers, &trace.mean, numbers, &trace.norm));
-  PetscCall(CordsRolloutForward(rollout, r->count, NULL, 1, &phase, state.data, &observer));
+  PetscCall(CordsRolloutForward(rollout, r->count, NULL, 1, &phase, PETSC_FALSE, state.data, &observer));
   PetscCall(CompareState(r, system, "spontaneous", state.data));
   phase.image = PETSC_TRUE;
-  trace.first_step = steps;
-  PetscCall(CordsRolloutForward(rollout, r->count, input, 1, &phase, state.data, &observer));
+  trace.steps_before = steps;
+  PetscCall(CordsRolloutForward(rollout, r->count, input, 1, &phase, PETSC_FALSE, state.data, &observer));
   PetscCall(CompareState(r, system, "final", state.data));
   PetscCall(CompareLogits(r, rollout, steps));
   PetscCall(CompareGathered(r, "mean", numbers, trace.mean));
@@ -197,6 +204,14 @@ static PetscErrorCode CheckForward(Reference *r)
   PetscCall(CordsInputDestroy(&input));
   PetscCall(CordsSystemDestroy(&system));
   PetscCall(CordsModelDestroy(&model));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode CheckForward(Reference *r)
+{
+  PetscFunctionBegin;
+  PetscCall(CheckForwardBy(r, "fused"));
+  PetscCall(CheckForwardBy(r, "reference"));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

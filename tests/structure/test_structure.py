@@ -42,6 +42,7 @@ TABLES = {
     "data/datasets.def": ("CORDS_DATASET", "cords_dataset_", "data/datasets"),
     "dynamics/analyses.def": ("CORDS_ANALYSIS", "cords_analysis_", "dynamics/analyses"),
     "model/areas.def": ("CORDS_AREA", "cords_area_", "model/areas"),
+    "train/rollouts.def": ("CORDS_ROLLOUT", "cords_rollout_", "train/rollouts"),
     "train/stages.def": ("CORDS_STAGE", "cords_stage_", "train/stages"),
 }
 
@@ -60,7 +61,9 @@ TESTED_ELSEWHERE = {
     "model/area_type.c": "tables/test_areas.c",
     "model/input.c": "unit/model/test_system.c",  # parts of model/system.h
     "model/readout.c": "unit/model/test_system.c",
-    "model/weights.c": "unit/train/test_rollout.c",  # its gradients, against central differences
+    "model/weights.c": "tables/test_rollouts.c",  # its gradients, against central differences
+    "train/fused_arrays.c": "unit/train/test_plan.c",
+    "train/rollout.c": "tables/test_rollouts.c",
     "train/timed_stage.c": "tables/test_stages.c",
     "train/trial.c": "tables/test_stages.c",
 }

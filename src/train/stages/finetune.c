@@ -31,4 +31,5 @@ const CordsStageType cords_stage_finetune = {.name = "finetune",
                                              .start = CordsTimedStageStart,
                                              .create = Create,
                                              .destroy = CordsTimedStageDestroy,
+                                             .describe = CordsTimedStageDescribe,
                                              .gradient = Gradient};

@@ -30,4 +30,5 @@ const CordsStageType cords_stage_linear = {.name = "linear",
                                            .start = CordsTimedStageStart,
                                            .create = Create,
                                            .destroy = CordsTimedStageDestroy,
+                                           .describe = CordsTimedStageDescribe,
                                            .gradient = Gradient};

@@ -36,4 +36,5 @@ const CordsStageType cords_stage_parametric = {.name = "parametric",
                                                .start = CordsTimedStageStart,
                                                .create = Create,
                                                .destroy = CordsTimedStageDestroy,
+                                               .describe = CordsTimedStageDescribe,
                                                .gradient = Gradient};

@@ -64,6 +64,27 @@ static void TestBadNumbers(void **state)
   assert_non_null(strstr(SupportExpectUserError(CordsOptionReal("-step", "", "ms", 0, 1, &step)), "not a number"));
 }
 
+static void TestBytes(void **state)
+{
+  static const char *const bad[] = {"-memory nan", "-memory -1GB", "-memory 2XB", "-memory GB",
+                                    "-memory 0",   "-memory 2gb",  "-memory"};
+  double bytes = 0;
+
+  Give("");
+  SupportCall(CordsOptionBytes("-memory", "how much", &bytes));
+  assert_true(bytes == 0);
+  Give("-memory 1.5GB");
+  SupportCall(CordsOptionBytes("-memory", "how much", &bytes));
+  assert_true(bytes == 1.5e9);
+  Give("-memory 2MiB");
+  SupportCall(CordsOptionBytes("-memory", "how much", &bytes));
+  assert_true(bytes == 2097152);
+  for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+    Give(bad[k]);
+    assert_non_null(strstr(SupportExpectUserError(CordsOptionBytes("-memory", "how much", &bytes)), "with its unit"));
+  }
+}
+
 static void TestBool(void **state)
 {
   static const char *const yes[] = {"-flag", "-flag true", "-flag yes", "-flag on", "-flag 1", "-flag True"};
@@ -224,8 +245,8 @@ static void TestUsed(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestNumbers), cmocka_unit_test(TestBadNumbers),      cmocka_unit_test(TestBool),
-    cmocka_unit_test(TestLists),   cmocka_unit_test(TestStringAndChoice), cmocka_unit_test(TestUnknown),
-    cmocka_unit_test(TestYaml),    cmocka_unit_test(TestCommandLineWins), cmocka_unit_test(TestBadYaml),
-    cmocka_unit_test(TestUsed)};
+    cmocka_unit_test(TestNumbers), cmocka_unit_test(TestBadNumbers), cmocka_unit_test(TestBytes),
+    cmocka_unit_test(TestBool),    cmocka_unit_test(TestLists),      cmocka_unit_test(TestStringAndChoice),
+    cmocka_unit_test(TestUnknown), cmocka_unit_test(TestYaml),       cmocka_unit_test(TestCommandLineWins),
+    cmocka_unit_test(TestBadYaml), cmocka_unit_test(TestUsed)};
 SUPPORT_MAIN(tests)

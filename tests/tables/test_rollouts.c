@@ -12,7 +12,12 @@ typedef struct {
   float *images;
   double *start, *state, *c, *logits;
   double observed;
+  PetscBool record;
 } Run;
+
+/* How the runs of a test are made. */
+static const char *way; /* of rollouts.def, or NULL */
+static CordsPlan plan = {.images = BATCH + 1, .block = 2, .kept = STEPS};
 
 enum { FIRST = 2, COUNT = 4 };
 static const CordsPhase phases[2] = {{4, PETSC_TRUE}, {3, PETSC_FALSE}};
@@ -22,27 +27,32 @@ static double StepWeight(PetscInt step, PetscInt area)
   return 0.01 * (double)(step + 1) / (double)(area + 2);
 }
 
-static PetscErrorCode Forward(void *context, PetscInt area, PetscInt steps, PetscInt items, const void *r)
+static PetscErrorCode Forward(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
+                              const void *r)
 {
   Run *run = context;
   PetscInt n = items * CordsSystemNeurons(run->system, area);
 
-  assert_int_equal(steps, STEPS);
-  for (PetscInt t = 1; t <= steps; t++) {
+  assert_true(first >= 1 && first + count <= STEPS + 1);
+  for (PetscInt t = 0; t < count; t++) {
     for (PetscInt k = 0; k < n; k++) {
-      run->observed += StepWeight(t, area) * pow(((const double *)r)[t * n + k], 2) / 2;
+      run->observed += StepWeight(first + t, area) * pow(((const double *)r)[t * n + k], 2) / 2;
     }
   }
   return PETSC_SUCCESS;
 }
 
-static PetscErrorCode Backward(void *context, PetscInt area, PetscInt steps, PetscInt items, const void *r, void *g)
+static PetscErrorCode Backward(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
+                               const void *r, void *g)
 {
   Run *run = context;
   PetscInt n = items * CordsSystemNeurons(run->system, area);
 
-  for (PetscInt t = 1; t <= steps; t++) {
-    for (PetscInt k = 0; k < n; k++) ((double *)g)[t * n + k] += StepWeight(t, area) * ((const double *)r)[t * n + k];
+  assert_true(first >= 1 && first + count <= STEPS + 1);
+  for (PetscInt t = 0; t < count; t++) {
+    for (PetscInt k = 0; k < n; k++) {
+      ((double *)g)[t * n + k] += StepWeight(first + t, area) * ((const double *)r)[t * n + k];
+    }
   }
   return PETSC_SUCCESS;
 }
@@ -51,10 +61,11 @@ static void Start(Run *run, CordsModel model, PetscBool record)
 {
   PetscInt neurons = CordsArchitectureNeurons(&model->architecture);
 
+  run->record = record;
   SupportCall(CordsSystemCreate(model, CORDS_F64, &run->system));
   SupportCall(CordsSystemSetPhi(run->system, model->architecture.phi, 0.3));
   SupportCall(CordsInputCreate(run->system, BATCH, &run->input));
-  SupportCall(CordsRolloutCreate(run->system, BATCH + 1, STEPS + 2, record, &run->rollout));
+  SupportCall(CordsRolloutCreate(run->system, way, &plan, STEPS + 2, record, &run->rollout));
   run->images = NetworkImages(model, BATCH, 3);
   run->start = calloc(2 * (size_t)(BATCH * neurons), sizeof *run->start);
   run->state = run->start + BATCH * neurons;
@@ -79,12 +90,13 @@ static double Loss(void *context, CordsModel model)
   Run *run = context;
   PetscInt neurons = CordsArchitectureNeurons(&model->architecture);
   CordsObserver observer = {.context = run, .forward = Forward};
+  PetscBool record = run->record;
 
   SupportCall(CordsSystemUpdate(run->system));
   SupportCall(CordsInputSet(run->input, run->images));
   memcpy(run->state, run->start, (size_t)(BATCH * neurons) * sizeof(double));
   run->observed = 0;
-  SupportCall(CordsRolloutForward(run->rollout, BATCH, run->input, 2, phases, run->state, &observer));
+  SupportCall(CordsRolloutForward(run->rollout, BATCH, run->input, 2, phases, record, run->state, &observer));
   SupportCall(CordsRolloutLogits(run->rollout, FIRST, COUNT, run->logits));
   return run->observed + NetworkDot(CORDS_F64, COUNT * BATCH * NETWORK_CLASSES, run->c, run->logits);
 }
@@ -204,13 +216,13 @@ static void TestPieces(void **state)
   Start(&piece, model, PETSC_FALSE);
   a = Loss(&run, model);
   b = Loss(&recorded, model);
-  assert_true(a == b);
-  assert_memory_equal(run.state, recorded.state, (size_t)(BATCH * neurons) * sizeof(double));
+  assert_float_equal(a, b, 1e-13 * fabs(a)); /* in blocks of other lengths */
+  SupportCompareF64("state", BATCH * neurons, run.state, recorded.state, 1e-13);
   SupportCall(CordsRolloutLogits(run.rollout, 0, STEPS, logits));
   SupportCall(CordsInputSet(piece.input, piece.images));
   for (PetscInt t = 0; t < STEPS; t++) {
     CordsPhase step = {1, (PetscBool)(t < phases[0].steps)};
-    SupportCall(CordsRolloutForward(piece.rollout, BATCH, piece.input, 1, &step, piece.start, NULL));
+    SupportCall(CordsRolloutForward(piece.rollout, BATCH, piece.input, 1, &step, PETSC_FALSE, piece.start, NULL));
     SupportCall(CordsRolloutLogits(piece.rollout, 0, 1, one));
     SupportCompareF64("logits of a step", BATCH * NETWORK_CLASSES, logits + t * BATCH * NETWORK_CLASSES, one, 1e-13);
   }
@@ -221,63 +233,119 @@ static void TestPieces(void **state)
   SupportCall(CordsModelDestroy(&model));
 }
 
-/* The spontaneous state of many items is that of a batch run without image from zero. */
+/* The spontaneous state is that of any item of a batch run without image from zero. */
 static void TestSpontaneous(void **state)
 {
   CordsModel model = NetworkModel(NETWORK_BARE, "relu", CORDS_FORM_RECURRENT);
   PetscInt neurons = CordsArchitectureNeurons(&model->architecture);
   CordsPhase phase = {STEPS, PETSC_FALSE};
-  double *copies = calloc((size_t)(BATCH * neurons), sizeof *copies), size;
+  double *one = calloc((size_t)neurons, sizeof *one), *copies = calloc((size_t)(BATCH * neurons), sizeof *copies), size;
   Run run = {0};
 
   Start(&run, model, PETSC_FALSE);
   memset(run.state, 0, (size_t)(BATCH * neurons) * sizeof(double));
-  SupportCall(CordsRolloutForward(run.rollout, BATCH, NULL, 1, &phase, run.state, NULL));
+  SupportCall(CordsRolloutForward(run.rollout, BATCH, NULL, 1, &phase, PETSC_FALSE, run.state, NULL));
   size = NetworkDot(CORDS_F64, (size_t)(BATCH * neurons), run.state, run.state);
   assert_true(size > 0.1);
-  SupportFillF64(9, BATCH * neurons, copies); /* to be overwritten */
-  SupportCall(CordsRolloutSpontaneous(run.system, STEPS, BATCH, copies));
+  SupportFillF64(9, neurons, one); /* to be overwritten */
+  SupportCall(CordsRolloutSpontaneous(run.rollout, STEPS, one));
+  CordsStateRepeat(run.system, BATCH, one, copies);
   SupportCompareF64("spontaneous state", BATCH * neurons, copies, run.state, 1e-13);
-  SupportCall(CordsRolloutSpontaneous(run.system, 0, BATCH, copies));
-  for (PetscInt k = 0; k < BATCH * neurons; k++) assert_true(copies[k] == 0);
+  SupportCall(CordsRolloutSpontaneous(run.rollout, 0, one));
+  for (PetscInt k = 0; k < neurons; k++) assert_true(one[k] == 0);
+  free(one);
   free(copies);
   End(&run);
   SupportCall(CordsModelDestroy(&model));
 }
 
-/* Enough steps and neurons that the drive is computed in several blocks: end state and gradient stay those of runs in
-   pieces that fit into one block. */
-static void TestBlocks(void **state)
+/* Loss, end state and gradient with one way and plan. */
+static double Result(CordsModel model, double *end, float *gradient)
 {
-  static const char body[] = "  image_rows: 64\n  image_columns: 64\n  stem_kernel: 0\n  pool_kernel: 0\n"
-                             "  channels: [8, 8]\n";
-  enum { LONG = 300, PIECE = 60 }; /* 32768 neurons in double: 183 steps in a block of 48 MB */
-  CordsModel model = NetworkModel(body, "relu", CORDS_FORM_RECURRENT);
   PetscInt neurons = CordsArchitectureNeurons(&model->architecture);
-  double *whole = calloc(2 * (size_t)neurons, sizeof *whole), *pieces = whole + neurons;
-  float *image = NetworkImages(model, 1, 3);
-  CordsPhase phase = {LONG, PETSC_TRUE};
-  CordsSystem system;
-  CordsInput input;
-  CordsRollout rollout;
+  Run run = {0};
+  double loss;
 
-  SupportCall(CordsSystemCreate(model, CORDS_F64, &system));
-  SupportCall(CordsInputCreate(system, 1, &input));
-  SupportCall(CordsInputSet(input, image));
-  SupportCall(CordsRolloutCreate(system, 1, LONG, PETSC_FALSE, &rollout));
-  SupportCall(CordsRolloutForward(rollout, 1, input, 1, &phase, whole, NULL));
-  phase.steps = PIECE;
-  for (int k = 0; k < LONG / PIECE; k++) SupportCall(CordsRolloutForward(rollout, 1, input, 1, &phase, pieces, NULL));
-  SupportCompareF64("state after a long run", neurons, whole, pieces, 1e-13);
-  free(whole);
-  SupportCall(PetscFree(image));
-  SupportCall(CordsRolloutDestroy(&rollout));
-  SupportCall(CordsInputDestroy(&input));
-  SupportCall(CordsSystemDestroy(&system));
+  Start(&run, model, PETSC_TRUE);
+  Gradient(&run, model, gradient);
+  loss = run.observed + NetworkDot(CORDS_F64, COUNT * BATCH * NETWORK_CLASSES, run.c, run.logits);
+  memcpy(end, run.state, (size_t)(BATCH * neurons) * sizeof(double));
+  End(&run);
+  return loss;
+}
+
+/* Every block length and number of kept steps gives what the reference gives. */
+static void TestPlans(void **state)
+{
+  static const char *const phis[] = {"relu", "prelu", "identity"};
+  static const CordsPlan plans[] = {{BATCH, 1, 0},
+                                    {BATCH, 1, STEPS},
+                                    {BATCH, 2, 0},
+                                    {BATCH, 3, 4},
+                                    {BATCH, 4, 1},
+                                    {BATCH, STEPS, 0},
+                                    {BATCH + 1, STEPS + 5, STEPS}};
+
+  for (int k = 0; k < NETWORK_COUNT; k++) {
+    for (size_t f = 0; f < PETSC_STATIC_ARRAY_LENGTH(phis); f++) {
+      CordsModel model = NetworkModel(network_texts[k], phis[f], CORDS_FORM_RECURRENT);
+      PetscInt neurons = CordsArchitectureNeurons(&model->architecture), values = model->learnable_values;
+      double *ends = calloc(2 * (size_t)(BATCH * neurons), sizeof *ends), expected;
+      float *gradients = calloc(2 * (size_t)values, sizeof *gradients);
+      way = "reference";
+      expected = Result(model, ends, gradients);
+      way = "fused";
+      for (size_t p = 0; p < PETSC_STATIC_ARRAY_LENGTH(plans); p++) {
+        plan = plans[p];
+        assert_float_equal(Result(model, ends + BATCH * neurons, gradients + values), expected, 1e-12 * fabs(expected));
+        SupportCompareF64("end state", BATCH * neurons, ends + BATCH * neurons, ends, 1e-13);
+        SupportCompareF32("gradient", values, gradients + values, gradients, 1e-6);
+      }
+      way = NULL;
+      free(ends);
+      free(gradients);
+      SupportCall(CordsModelDestroy(&model));
+    }
+  }
+}
+
+/* bfloat16: 8 bits of precision in every product; sums, running states and gradients stay close to those of float32. */
+static void TestBf16(void **state)
+{
+  CordsModel model = NetworkModel(NETWORK_STEM, "relu", CORDS_FORM_RECURRENT);
+  PetscInt neurons = CordsArchitectureNeurons(&model->architecture), values = model->learnable_values;
+  static const CordsType types[2] = {CORDS_F32, CORDS_BF16};
+  CordsPlan small = {.images = BATCH, .block = 3, .kept = 4};
+  float *images = NetworkImages(model, BATCH, 3), *ends[2], *gradients[2], c[COUNT * BATCH * NETWORK_CLASSES];
+
+  SupportFillF32(5, COUNT * BATCH * NETWORK_CLASSES, c);
+  for (int k = 0; k < 2; k++) {
+    CordsSystem system;
+    CordsInput input;
+    CordsRollout rollout;
+    ends[k] = calloc((size_t)(BATCH * neurons), sizeof *ends[k]);
+    gradients[k] = calloc((size_t)values, sizeof *gradients[k]);
+    SupportCall(CordsSystemCreate(model, types[k], &system));
+    SupportCall(CordsInputCreate(system, BATCH, &input));
+    SupportCall(CordsInputSet(input, images));
+    SupportCall(CordsRolloutCreate(system, NULL, &small, STEPS, PETSC_TRUE, &rollout));
+    SupportCall(CordsRolloutForward(rollout, BATCH, input, 2, phases, PETSC_TRUE, ends[k], NULL));
+    SupportCall(CordsRolloutBackward(rollout, FIRST, COUNT, c, NULL));
+    SupportCall(CordsInputGradient(input));
+    SupportCall(CordsSystemAddGradient(system, gradients[k]));
+    SupportCall(CordsRolloutDestroy(&rollout));
+    SupportCall(CordsInputDestroy(&input));
+    SupportCall(CordsSystemDestroy(&system));
+  }
+  SupportCompareF32("bf16 end state", BATCH * neurons, ends[1], ends[0], 2e-2);
+  SupportCompareF32("bf16 gradient", values, gradients[1], gradients[0], 4e-2);
+  for (int k = 0; k < 2; k++) free(ends[k]), free(gradients[k]);
+  SupportCall(PetscFree(images));
   SupportCall(CordsModelDestroy(&model));
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestGradient),    cmocka_unit_test(TestGradientAgain),
                                           cmocka_unit_test(TestEuler),       cmocka_unit_test(TestPieces),
-                                          cmocka_unit_test(TestSpontaneous), cmocka_unit_test(TestBlocks)};
+                                          cmocka_unit_test(TestSpontaneous), cmocka_unit_test(TestPlans),
+                                          cmocka_unit_test(TestBf16)};
 SUPPORT_MAIN(tests)

@@ -1,0 +1,102 @@
+#include "train/fused_arrays.h"
+
+#include <string.h>
+
+enum { BLOCKS_CUT_SHORT = 8 /* by the ends of phases, one at most for each */ };
+enum { WORK_ARRAYS = 3 /* of the system: area input, its adjoint, skip */ };
+
+static CordsArray Size(CordsType type, PetscInt items, PetscInt elements)
+{
+  return (CordsArray){.type = type, .items = items, .elements = elements};
+}
+
+static PetscInt LargestArea(CordsSystem system)
+{
+  PetscInt largest = 0;
+
+  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
+    largest = PetscMax(largest, CordsSystemNeurons(system, i));
+  }
+  return largest;
+}
+
+/* Masks are words of 16 bits, as wide as bf16 numbers. */
+static CordsArray MaskSize(CordsSystem system, PetscInt items, PetscInt area)
+{
+  return Size(CORDS_BF16, items, (PetscInt)CordsSystemMaskWords(system, area));
+}
+
+CordsFusedArrays CordsFusedArraysSize(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record)
+{
+  CordsType type = CordsSystemType(system), master = CordsTypeMaster(type);
+  PetscInt area_count = CordsSystemModel(system)->architecture.area_count, n = plan->images, block = plan->block;
+  PetscInt largest = LargestArea(system), again = PetscMax(steps - plan->kept, 0);
+  CordsFusedArrays a;
+
+  memset(&a, 0, sizeof a);
+  for (PetscInt i = 0; i < area_count; i++) {
+    PetscInt neurons = CordsSystemNeurons(system, i);
+    a.block[i] = Size(type, (block + 1) * n, neurons);
+    a.running[i] = Size(master, n, neurons);
+    if (!record) continue;
+    a.block_masks[i] = MaskSize(system, block * n, i);
+    a.lambda[i] = Size(master, n, neurons);
+    if (plan->kept == 0) continue;
+    a.kept[i] = Size(type, (plan->kept + 1) * n, neurons);
+    a.kept_masks[i] = MaskSize(system, plan->kept * n, i);
+  }
+  a.drive = Size(type, block * n, largest);
+  if (!record) return a;
+  a.synaptic = Size(type, block * n, largest);
+  for (int k = 0; k < 3; k++) a.gradient[k] = Size(master, block * n, largest);
+  if (again > 0) {
+    a.starts =
+        Size(master, ((again + block - 1) / block + BLOCKS_CUT_SHORT) * n, CordsSystemOffset(system, area_count));
+  }
+  return a;
+}
+
+/* All arrays, one after the other, as one list. */
+static PetscInt ArrayList(CordsFusedArrays *arrays, CordsArray **list)
+{
+  *list = (CordsArray *)arrays;
+  return (PetscInt)(sizeof *arrays / sizeof **list);
+}
+
+double CordsFusedArraysBytes(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record)
+{
+  CordsFusedArrays arrays = CordsFusedArraysSize(system, plan, steps, record);
+  double bytes = (double)WORK_ARRAYS * plan->block * plan->images * LargestArea(system) *
+                 (double)CordsTypeSize(CordsSystemType(system));
+  CordsArray *list;
+  PetscInt count = ArrayList(&arrays, &list);
+
+  for (PetscInt k = 0; k < count; k++) {
+    bytes += (double)list[k].items * list[k].elements * (double)CordsTypeSize(list[k].type);
+  }
+  return bytes;
+}
+
+PetscErrorCode CordsFusedArraysCreate(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record,
+                                      CordsFusedArrays *arrays)
+{
+  CordsArray *list;
+  PetscInt count = ArrayList(arrays, &list);
+
+  PetscFunctionBegin;
+  *arrays = CordsFusedArraysSize(system, plan, steps, record);
+  for (PetscInt k = 0; k < count; k++) {
+    if (list[k].items > 0) PetscCall(CordsArrayCreate(list[k].type, list[k].items, list[k].elements, &list[k]));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsFusedArraysDestroy(CordsFusedArrays *arrays)
+{
+  CordsArray *list;
+  PetscInt count = ArrayList(arrays, &list);
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < count; k++) PetscCall(CordsArrayDestroy(&list[k]));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
