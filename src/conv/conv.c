@@ -94,6 +94,19 @@ static PetscErrorCode FindBackend(const CordsConvShape *shape, CordsType type, c
   SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "the reference backend supports everything");
 }
 
+PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
+                                        PetscBool *supports)
+{
+  const char *const *names;
+  PetscInt count, index;
+
+  PetscFunctionBegin;
+  PetscCall(CordsConvBackendList(&count, &names, NULL));
+  PetscCall(CordsRegistryFind("convolution backend", count, names, backend, &index));
+  *supports = backends[index]->supports(shape, type);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* The operation before this one that has the same backend, or −1. */
 static PetscInt SharedWith(CordsConv conv, PetscInt operation)
 {

@@ -36,6 +36,10 @@ extern const char *const CordsConvOperationNames[];
 /* Name of the backend that does an operation. */
 const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
 
+/* Whether a backend (of backends.def) can do a shape in a type.  Errors (user): no such backend. */
+PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
+                                        PetscBool *supports);
+
 /* weights: M [out][in][row][column]; copied. */
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights);
 
@@ -46,7 +50,8 @@ PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, c
 PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void *y, PetscBool accumulate);
 /* dx = Wᵀ dy, or dx += Wᵀ dy. */
 PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy, void *dx, PetscBool accumulate);
-/* dw += ∂⟨dy, W x⟩/∂W, summed over the n images; dw: M [out][in][row][column]. */
+/* dw += ∂⟨dy, W x⟩/∂W, summed over the n images; dw: M [row][column][in][out], the order in which output
+   channels are neighbours, as they are in the images. */
 PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *x, const void *dy, void *dw);
 
 /* --- One Euler step of a recurrent area around its convolution (in and out of the same shape), without another pass

@@ -8,7 +8,7 @@ struct _p_CordsWeights {
   CordsModel model;
   CordsType type; /* of the effective weights and their gradients */
   CordsConv convs[CORDS_CONNECTIONS_MAX];
-  CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [out][in][row][column] each */
+  CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [row][column][in][out] each */
   CordsArray work;                             /* the largest effective weight */
 };
 
@@ -94,6 +94,30 @@ PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* [row][column][in][out] as [out][in][row][column], a few output channels at a time */
+static void Transpose(const CordsConvShape *s, CordsType type, const void *from, void *to)
+{
+  enum { TOGETHER = 16 };
+  const PetscInt taps = s->kernel_rows * s->kernel_columns;
+
+#pragma omp parallel for schedule(static)
+  for (PetscInt first = 0; first < s->out_channels; first += TOGETHER) {
+    const PetscInt end = PetscMin(first + TOGETHER, s->out_channels);
+    for (PetscInt c = 0; c < s->in_channels; c++) {
+      for (PetscInt tap = 0; tap < taps; tap++) {
+        const size_t at = ((size_t)tap * s->in_channels + c) * s->out_channels;
+        for (PetscInt o = first; o < end; o++) {
+          const size_t place = ((size_t)o * s->in_channels + c) * taps + tap;
+          if (type == CORDS_F64)
+            ((double *)to)[place] = ((const double *)from)[at + o];
+          else
+            ((float *)to)[place] = ((const float *)from)[at + o];
+        }
+      }
+    }
+  }
+}
+
 PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
 {
   CordsModel model = weights->model;
@@ -102,9 +126,9 @@ PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
   for (PetscInt k = 0; k < model->architecture.connection_count; k++) {
     const CordsConvShape *shape = &model->architecture.connections[k].shape;
     const CordsTensor *g = &model->tensors[CordsModelConnectionTensor(model, k)], *v = g + 1;
-    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type,
-                           weights->gradients[k].data, gradient + (g->data - model->values),
-                           gradient + (v->data - model->values));
+    Transpose(shape, weights->type, weights->gradients[k].data, weights->work.data);
+    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type, weights->work.data,
+                           gradient + (g->data - model->values), gradient + (v->data - model->values));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -18,7 +18,7 @@ PetscErrorCode CordsWeightsUpdate(CordsWeights weights);
 
 CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection);
 
-/* ∂L/∂w of a connection, [out][in][row][column] of CordsTypeMaster(type); CordsConvBackwardWeights adds to it. */
+/* ∂L/∂w of a connection, [row][column][in][out] of CordsTypeMaster(type); CordsConvBackwardWeights adds to it. */
 void *CordsWeightsGradient(CordsWeights weights, PetscInt connection);
 PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights);
 

@@ -1,8 +1,10 @@
-/* Every line of conv/backends.def against the reference backend, and the adjoint identities of each:
-   ⟨y, W x⟩ = ⟨Wᵀ y, x⟩ = ⟨∂/∂W, W⟩. */
+/* Every line of conv/backends.def against the reference backend in every number type it knows: forward with start
+   values, both ways back, the Euler step and its adjoint; and the adjoint identities of each: ⟨y, W x⟩ = ⟨Wᵀ y, x⟩ =
+   ⟨∂/∂W, W⟩. */
 #include "support/support.h"
 
 #include "conv/conv.h"
+#include "conv/pointwise.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,111 +13,240 @@ typedef struct {
   PetscInt rows, columns, in, out, kernel, stride, images;
 } Case;
 
-static const Case cases[] = {{9, 7, 3, 5, 3, 1, 2},    {8, 11, 4, 6, 3, 2, 3},   {14, 14, 16, 32, 3, 2, 4},
-                             {28, 28, 1, 16, 5, 1, 2}, {15, 9, 2, 3, 7, 2, 1},   {6, 6, 8, 16, 1, 2, 2},
-                             {1, 1, 20, 10, 1, 1, 5},  {14, 14, 32, 32, 3, 1, 3}};
+static const Case cases[] = {{9, 7, 3, 5, 3, 1, 2},     {8, 11, 4, 6, 3, 2, 3},    {14, 14, 16, 32, 3, 2, 4},
+                             {28, 28, 1, 16, 5, 1, 2},  {15, 9, 2, 3, 7, 2, 1},    {6, 6, 8, 16, 1, 2, 2},
+                             {1, 1, 20, 10, 1, 1, 5},   {14, 14, 32, 32, 3, 1, 3}, {7, 5, 130, 74, 3, 1, 3},
+                             {7, 7, 288, 160, 3, 1, 2}, {13, 16, 10, 112, 3, 1, 1}};
+/* in and out of the same shape: recurrent convolutions */
+static const Case recurrent[] = {{9, 7, 5, 5, 3, 1, 2},
+                                 {14, 14, 32, 32, 3, 1, 3},
+                                 {7, 7, 24, 24, 5, 1, 1},
+                                 {5, 6, 80, 80, 3, 1, 2},
+                                 {7, 7, 272, 272, 3, 1, 1}};
+static const CordsConvLaw laws[] = {{0.8, 0.2, 0}, {0.7, 0.3, 0.25}, {0.9, 0.1, 1}};
 
-static double Dot(CordsType type, size_t n, const void *a, const void *b)
+static CordsType Master(CordsType type)
 {
-  double sum = 0;
-
-  for (size_t k = 0; k < n; k++) {
-    if (type == CORDS_F64)
-      sum += ((const double *)a)[k] * ((const double *)b)[k];
-    else
-      sum += (double)((const float *)a)[k] * (double)((const float *)b)[k];
-  }
-  return sum;
+  return CordsTypeMaster(type);
 }
 
-static CordsArray RandomArray(CordsType type, size_t n, uint64_t stream)
+/* Random numbers of a type. */
+static CordsArray Random(CordsType type, size_t n, uint64_t stream)
 {
-  CordsArray a;
+  CordsArray a, exact;
 
   SupportCall(CordsArrayCreate(type, 1, (PetscInt)n, &a));
-  if (type == CORDS_F64)
-    SupportFillF64(stream, (PetscInt64)n, a.data);
-  else
-    SupportFillF32(stream, (PetscInt64)n, a.data);
+  SupportCall(CordsArrayCreate(CORDS_F64, 1, (PetscInt)n, &exact));
+  SupportFillF64(stream, (PetscInt64)n, exact.data);
+  CordsConvert(CORDS_F64, type, n, exact.data, a.data);
+  SupportCall(CordsArrayDestroy(&exact));
   return a;
 }
 
-static void Compare(const char *what, CordsType type, size_t n, const void *a, const void *b)
+static CordsArray Wide(const CordsArray *a)
 {
-  if (type == CORDS_F64)
-    SupportCompareF64(what, (PetscInt64)n, a, b, 1e-13);
-  else
-    SupportCompareF32(what, (PetscInt64)n, a, b, 3e-6);
+  size_t n = (size_t)a->items * (size_t)a->elements;
+  CordsArray wide;
+
+  SupportCall(CordsArrayCreate(CORDS_F64, 1, (PetscInt)n, &wide));
+  CordsConvert(a->type, CORDS_F64, n, a->data, wide.data);
+  return wide;
+}
+
+static double Dot(const CordsArray *a, const CordsArray *b)
+{
+  CordsArray wide_a = Wide(a), wide_b = Wide(b);
+  double sum = 0;
+
+  for (PetscInt k = 0; k < wide_a.elements; k++) sum += ((double *)wide_a.data)[k] * ((double *)wide_b.data)[k];
+  SupportCall(CordsArrayDestroy(&wide_a));
+  SupportCall(CordsArrayDestroy(&wide_b));
+  return sum;
+}
+
+/* Results of sums of many products in `working` precision, stored in their own. */
+static void Compare(const char *what, CordsType working, CordsArray a[2])
+{
+  double tolerance = working == CORDS_F64 ? 1e-13 : 3e-6;
+  CordsArray wide[2] = {Wide(&a[0]), Wide(&a[1])};
+
+  if (a[0].type == CORDS_BF16 || working == CORDS_BF16) tolerance = 8e-3;
+  SupportCompareF64(what, wide[0].elements, wide[0].data, wide[1].data, tolerance);
+  for (int k = 0; k < 2; k++) {
+    SupportCall(CordsArrayDestroy(&wide[k]));
+    SupportCall(CordsArrayDestroy(&a[k]));
+  }
+}
+
+/* [row][column][in][out] as [out][in][row][column] */
+static void Transpose(const CordsConvShape *s, CordsArray *dw)
+{
+  size_t size = CordsTypeSize(dw->type), taps = (size_t)s->kernel_rows * s->kernel_columns, in = s->in_channels;
+  CordsArray other;
+
+  SupportCall(CordsArrayCreate(dw->type, 1, dw->elements, &other));
+  for (size_t tap = 0; tap < taps; tap++) {
+    for (size_t c = 0; c < in; c++) {
+      for (size_t o = 0; o < (size_t)s->out_channels; o++) {
+        memcpy((char *)other.data + ((o * in + c) * taps + tap) * size,
+               (char *)dw->data + ((tap * in + c) * s->out_channels + o) * size, size);
+      }
+    }
+  }
+  SupportCall(CordsArrayDestroy(dw));
+  *dw = other;
+}
+
+static CordsConv Conv(const CordsConvShape *shape, CordsType type, const char *backend, const CordsArray *w)
+{
+  CordsConv conv;
+
+  SupportCall(CordsConvCreate(shape, type, backend, &conv));
+  SupportCall(CordsConvSetWeights(conv, w->data));
+  return conv;
+}
+
+static void CheckIdentities(CordsConv conv, CordsType type, PetscInt n, CordsArray *x, CordsArray *dy, CordsArray *w)
+{
+  double tolerance = type == CORDS_F64 ? 1e-12 : type == CORDS_F32 ? 1e-5 : 8e-3, forward, scale;
+  CordsArray y = Random(type, (size_t)dy->elements, 4), dx = Random(type, (size_t)x->elements, 5), dw;
+
+  SupportCall(CordsArrayCreate(Master(type), 1, w->elements, &dw));
+  SupportCall(CordsConvForward(conv, n, x->data, y.data, PETSC_FALSE));
+  SupportCall(CordsConvBackwardData(conv, n, dy->data, dx.data, PETSC_FALSE));
+  SupportCall(CordsConvBackwardWeights(conv, n, x->data, dy->data, dw.data));
+  Transpose(CordsConvGetShape(conv), &dw);
+  forward = Dot(dy, &y);
+  scale = sqrt(Dot(dy, dy) * Dot(&y, &y));
+  assert_true(fabs(forward - Dot(&dx, x)) <= tolerance * scale);
+  assert_true(fabs(forward - Dot(&dw, w)) <= tolerance * scale);
+  SupportCall(CordsArrayDestroy(&y));
+  SupportCall(CordsArrayDestroy(&dx));
+  SupportCall(CordsArrayDestroy(&dw));
 }
 
 static void CheckCase(const char *backend, CordsType type, const Case *c)
 {
   CordsConvShape shape = CordsConvShapeSame(c->rows, c->columns, c->in, c->out, c->kernel, c->stride);
-  size_t nx = (size_t)c->images * c->rows * c->columns * c->in;
-  size_t ny = (size_t)c->images * shape.out_rows * shape.out_columns * c->out;
+  size_t nx = (size_t)c->images * c->rows * c->columns * c->in, period = 2;
+  size_t pixels = (size_t)shape.out_rows * shape.out_columns * c->out, ny = (size_t)c->images * pixels;
   size_t nw = (size_t)c->in * c->out * c->kernel * c->kernel;
-  CordsArray x = RandomArray(type, nx, 1), dy = RandomArray(type, ny, 2), w = RandomArray(type, nw, 3);
+  CordsArray x = Random(type, nx, 1), dy = Random(type, ny, 2), w = Random(Master(type), nw, 3);
+  CordsArray start = Random(type, period * pixels, 7), y[2], from[2], dx[2], dw[2];
   const char *names[2] = {backend, "reference"};
-  CordsArray y[2], dx[2], dw[2];
-  double forward, tolerance = type == CORDS_F64 ? 1e-12 : 1e-5, scale;
   char what[96];
 
   for (int k = 0; k < 2; k++) {
-    CordsConv conv;
+    CordsConv conv = Conv(&shape, type, names[k], &w);
     /* start from the same numbers, so that accumulation is seen too */
-    y[k] = RandomArray(type, ny, 4);
-    dx[k] = RandomArray(type, nx, 5);
-    dw[k] = RandomArray(type, nw, 6);
-    SupportCall(CordsConvCreate(&shape, type, names[k], &conv));
-    SupportCall(CordsConvSetWeights(conv, w.data));
+    y[k] = Random(type, ny, 4);
+    from[k] = Random(type, ny, 8);
+    dx[k] = Random(type, nx, 5);
+    dw[k] = Random(Master(type), nw, 6);
     SupportCall(CordsConvForward(conv, c->images, x.data, y[k].data, PETSC_TRUE));
+    SupportCall(CordsConvForwardFrom(conv, c->images, x.data, start.data, (PetscInt)period, from[k].data));
     SupportCall(CordsConvBackwardData(conv, c->images, dy.data, dx[k].data, PETSC_TRUE));
     SupportCall(CordsConvBackwardWeights(conv, c->images, x.data, dy.data, dw[k].data));
-    if (k == 0) { /* adjoint identities without accumulation */
-      CordsArray y0 = RandomArray(type, ny, 4), dx0 = RandomArray(type, nx, 5), dw0;
-      SupportCall(CordsArrayCreate(type, 1, (PetscInt)nw, &dw0));
-      SupportCall(CordsConvForward(conv, c->images, x.data, y0.data, PETSC_FALSE));
-      SupportCall(CordsConvBackwardData(conv, c->images, dy.data, dx0.data, PETSC_FALSE));
-      SupportCall(CordsConvBackwardWeights(conv, c->images, x.data, dy.data, dw0.data));
-      forward = Dot(type, ny, dy.data, y0.data);
-      scale = sqrt(Dot(type, ny, dy.data, dy.data) * Dot(type, ny, y0.data, y0.data));
-      assert_true(fabs(forward - Dot(type, nx, dx0.data, x.data)) <= tolerance * scale);
-      assert_true(fabs(forward - Dot(type, nw, dw0.data, w.data)) <= tolerance * scale);
-      SupportCall(CordsArrayDestroy(&y0));
-      SupportCall(CordsArrayDestroy(&dx0));
-      SupportCall(CordsArrayDestroy(&dw0));
-    }
+    if (k == 0) CheckIdentities(conv, type, c->images, &x, &dy, &w);
     SupportCall(CordsConvDestroy(&conv));
   }
-  snprintf(what, sizeof what, "%s %s kernel %d stride %d", backend, type == CORDS_F64 ? "f64" : "f32", (int)c->kernel,
-           (int)c->stride);
-  Compare(what, type, ny, y[0].data, y[1].data);
-  Compare(what, type, nx, dx[0].data, dx[1].data);
-  Compare(what, type, nw, dw[0].data, dw[1].data);
-  for (int k = 0; k < 2; k++) {
-    SupportCall(CordsArrayDestroy(&y[k]));
-    SupportCall(CordsArrayDestroy(&dx[k]));
-    SupportCall(CordsArrayDestroy(&dw[k]));
-  }
+  snprintf(what, sizeof what, "%s %s %dx%d %d to %d kernel %d stride %d", backend, CordsTypeNames[type], (int)c->rows,
+           (int)c->columns, (int)c->in, (int)c->out, (int)c->kernel, (int)c->stride);
+  Compare(what, type, y);
+  Compare(what, type, from);
+  Compare(what, type, dx);
+  Compare(what, Master(type), dw);
   SupportCall(CordsArrayDestroy(&x));
   SupportCall(CordsArrayDestroy(&dy));
   SupportCall(CordsArrayDestroy(&w));
+  SupportCall(CordsArrayDestroy(&start));
 }
 
-static void test_every_backend_agrees_with_the_reference(void **state)
+/* Mask bits of two backends may differ only where u is zero to round-off; then they must not be compared further. */
+static void CompareMasks(size_t words, const uint16_t *a, const uint16_t *b)
+{
+  size_t different = 0;
+
+  for (size_t k = 0; k < words; k++) different += (size_t)__builtin_popcount((unsigned)(a[k] ^ b[k]));
+  assert_true(different <= words / 50);
+}
+
+static void CheckStep(const char *backend, CordsType type, const Case *c, const CordsConvLaw *law)
+{
+  CordsConvShape shape = CordsConvShapeSame(c->rows, c->columns, c->in, c->out, c->kernel, 1);
+  size_t item = (size_t)c->rows * c->columns * c->in, n = (size_t)c->images * item;
+  size_t words = CordsConvMaskWords(&shape) * (size_t)c->images;
+  CordsArray x = Random(type, n, 1), r = Random(Master(type), n, 9), z = Random(type, item, 2), du = Random(type, n, 4);
+  CordsArray w = Random(Master(type), (size_t)c->in * c->out * c->kernel * c->kernel, 3),
+             g = Random(Master(type), n, 10);
+  CordsArray next[2], x_next[2], lambda[2], before[2], masks[2];
+  const char *names[2] = {backend, "reference"};
+  const PetscBool beside = (PetscBool)(type == CORDS_BF16);
+
+  for (int k = 0; k < 2; k++) {
+    CordsConv conv = Conv(&shape, type, names[k], &w);
+    next[k] = Random(Master(type), n, 9); /* in place where it may be */
+    x_next[k] = Random(type, n, 11);
+    before[k] = Random(type, n, 12);
+    lambda[k] = Random(Master(type), n, 13); /* `later`, in place */
+    SupportCall(CordsArrayCreate(CORDS_BF16, 1, (PetscInt)words, &masks[k]));
+    SupportCall(CordsConvStep(conv, c->images, law, x.data, z.data, 1, beside ? next[k].data : x.data, next[k].data,
+                              beside ? x_next[k].data : NULL, masks[k].data));
+    CompareMasks(words, masks[k].data, masks[0].data);
+    SupportCall(CordsConvStepAdjoint(conv, c->images, law, du.data, g.data, lambda[k].data, masks[0].data,
+                                     lambda[k].data, before[k].data));
+    SupportCall(CordsConvDestroy(&conv));
+  }
+  Compare("step", type, next); /* u may have been rounded to the type */
+  Compare("rounded step", type, x_next);
+  Compare("lambda", type, lambda);
+  Compare("du before", type, before);
+  for (int k = 0; k < 2; k++) SupportCall(CordsArrayDestroy(&masks[k]));
+  SupportCall(CordsArrayDestroy(&x));
+  SupportCall(CordsArrayDestroy(&r));
+  SupportCall(CordsArrayDestroy(&z));
+  SupportCall(CordsArrayDestroy(&du));
+  SupportCall(CordsArrayDestroy(&w));
+  SupportCall(CordsArrayDestroy(&g));
+}
+
+typedef void (*Check)(const char *backend, CordsType type, const Case *c);
+
+static void CheckSteps(const char *backend, CordsType type, const Case *c)
+{
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(laws); k++) CheckStep(backend, type, c, &laws[k]);
+}
+
+/* Every backend, type and case that is supported; returns how many. */
+static PetscInt ForAll(Check check, size_t case_count, const Case list[])
 {
   const char *const *names;
   PetscInt count, tried = 0;
 
   SupportCall(CordsConvBackendList(&count, &names, NULL));
   assert_string_equal(names[count - 1], "reference");
-  for (PetscInt i = 0; i < count; i++) {
-    for (CordsType type = CORDS_F32; type <= CORDS_F64; type++) {
-      if (strcmp(names[i], "onednn") == 0 && type == CORDS_F64) continue; /* refused, see the next test */
-      for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(cases); k++, tried++) CheckCase(names[i], type, &cases[k]);
+  for (PetscInt i = 0; i < count - 1; i++) {
+    for (CordsType type = CORDS_F32; type <= CORDS_BF16; type++) {
+      for (size_t k = 0; k < case_count; k++) {
+        const Case *c = &list[k];
+        CordsConvShape shape = CordsConvShapeSame(c->rows, c->columns, c->in, c->out, c->kernel, c->stride);
+        PetscBool supports;
+        SupportCall(CordsConvBackendSupports(names[i], &shape, type, &supports));
+        if (supports) check(names[i], type, c), tried++;
+      }
     }
   }
-  assert_true(tried >= 16);
+  return tried;
+}
+
+static void test_every_backend_agrees_with_the_reference(void **state)
+{
+  assert_true(ForAll(CheckCase, PETSC_STATIC_ARRAY_LENGTH(cases), cases) >= 60);
+}
+
+static void test_every_step_agrees_with_the_reference(void **state)
+{
+  assert_true(ForAll(CheckSteps, PETSC_STATIC_ARRAY_LENGTH(recurrent), recurrent) >= 25);
 }
 
 static void test_unsupported_and_unknown_backends_are_refused(void **state)
@@ -129,5 +260,6 @@ static void test_unsupported_and_unknown_backends_are_refused(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_backend_agrees_with_the_reference),
+                                          cmocka_unit_test(test_every_step_agrees_with_the_reference),
                                           cmocka_unit_test(test_unsupported_and_unknown_backends_are_refused)};
 SUPPORT_MAIN(tests)

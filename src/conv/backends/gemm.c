@@ -120,8 +120,8 @@ static void ScatterAdd(char *column, char *inside, size_t numbers, CordsType typ
   }
 }
 
-/* Between [out][in][row][column] and [row, column, in][out]; add: the first += the second. */
-static void Transpose(const Data *d, void *oihw, void *window_out, PetscBool add)
+/* [out][in][row][column] as [row, column, in][out] */
+static void Transpose(const Data *d, const void *oihw, void *window_out)
 {
   const CordsConvShape *s = &d->shape;
 
@@ -130,14 +130,10 @@ static void Transpose(const Data *d, void *oihw, void *window_out, PetscBool add
       for (PetscInt k = 0; k < s->kernel_rows * s->kernel_columns; k++) {
         size_t from = (o * s->in_channels + c) * s->kernel_rows * s->kernel_columns + k;
         size_t to = ((size_t)k * s->in_channels + c) * d->out + o;
-        if (add && d->type == CORDS_F64)
-          ((double *)oihw)[from] += ((double *)window_out)[to];
-        else if (add)
-          ((float *)oihw)[from] += ((float *)window_out)[to];
-        else if (d->type == CORDS_F64)
-          ((double *)window_out)[to] = ((double *)oihw)[from];
+        if (d->type == CORDS_F64)
+          ((double *)window_out)[to] = ((const double *)oihw)[from];
         else
-          ((float *)window_out)[to] = ((float *)oihw)[from];
+          ((float *)window_out)[to] = ((const float *)oihw)[from];
       }
     }
   }
@@ -147,7 +143,7 @@ static PetscErrorCode Pack(void *data, const void *weights)
 {
   Data *d = data;
 
-  Transpose(d, (void *)weights, d->weights, PETSC_FALSE);
+  Transpose(d, weights, d->weights);
   return PETSC_SUCCESS;
 }
 
@@ -196,7 +192,12 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
     RowMajorGemm(d->type, PETSC_TRUE, PETSC_FALSE, d->window, d->out, d->pixels, d->columns,
                  (const char *)dy + image * ImageBytesOut(d), (PetscBool)(image > 0), d->product);
   }
-  Transpose(d, dw, d->product, PETSC_TRUE);
+  for (size_t k = 0; k < d->window * d->out; k++) {
+    if (d->type == CORDS_F64)
+      ((double *)dw)[k] += ((const double *)d->product)[k];
+    else
+      ((float *)dw)[k] += ((const float *)d->product)[k];
+  }
   return PETSC_SUCCESS;
 }
 

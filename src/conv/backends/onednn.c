@@ -24,7 +24,7 @@ enum { PRIMITIVES_MAX = 24 };
 typedef struct {
   CordsConvShape shape;
   size_t weight_count;
-  float *plain, *plain_gradient; /* [out][in][row][column] */
+  float *plain, *plain_gradient; /* [out][in][row][column]; [row][column][in][out] */
   dnnl_memory_t plain_memory, gradient_memory;
   PetscInt64 weights_version;
   PetscInt primitive_count, primitive_next;
@@ -80,6 +80,7 @@ static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void *
   WeightDims(shape, dims);
   DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_oihw));
   DnnlCall(dnnl_memory_create(&d->plain_memory, &plain, engine, d->plain));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_hwio));
   DnnlCall(dnnl_memory_create(&d->gradient_memory, &plain, engine, d->plain_gradient));
   *data = d;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -191,7 +192,7 @@ static PetscErrorCode PrimitiveCreate(Data *d, Kind kind, PetscInt n, Primitive 
                        DNNL_MEMORY_NONE, &p->out));
   PetscCall(MakeMemory(described, kind == BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md,
                        DNNL_MEMORY_ALLOCATE, &p->weights));
-  DnnlCall(dnnl_memory_get_memory_desc(d->plain_memory, &plain));
+  DnnlCall(dnnl_memory_get_memory_desc(kind == BACKWARD_WEIGHTS ? d->gradient_memory : d->plain_memory, &plain));
   DnnlCall(dnnl_memory_get_memory_desc(p->weights, &packed));
   if (kind == BACKWARD_WEIGHTS)
     DnnlCall(dnnl_reorder_primitive_desc_create(&reorder, packed, engine, plain, engine, NULL));

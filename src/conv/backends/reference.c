@@ -79,7 +79,10 @@ static PetscErrorCode Pack(void *data, const void *weights)
   }                                                                                                                    \
   static void BackwardWeights##suffix(const CordsConvShape *s, PetscInt n, const T *x, const T *y, T *w)               \
   {                                                                                                                    \
-    FOR_EACH_PRODUCT(s, n, w[at_w] += x[at_x] * y[at_y])                                                               \
+    FOR_EACH_PRODUCT(s, n,                                                                                             \
+                     w[(((size_t)a * s->kernel_columns + b) * s->in_channels + c) * s->out_channels + o] +=            \
+                     x[at_x] * y[at_y];                                                                                \
+                     (void)at_w)                                                                                       \
   }
 
 DEFINE_LOOPS(float, F32)

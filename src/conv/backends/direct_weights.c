@@ -1,0 +1,305 @@
+/* dw[tap][c][o] += Σ_p x[source(p, tap)][c] · dy[p][o] as outer products: a tile of input channels × vectors of output
+   channels stays in registers while pixels run by; a pixel outside the image points to zeros.
+
+   Pixels go in chunks whose x and dy stay in the second-level cache.  dy of a block of output channels is copied into a
+   panel without gaps.  bf16 multiplies pairs: the same pixel of two consecutive items is a pair, so x and dy of two
+   items are interleaved first.  Tiles of dw are shared among threads; every sum is done by one thread in one order. */
+#include "conv/backends/direct_weights.h"
+
+#include "conv/backends/direct_types.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHANNELS_MAX = 6, PIXELS_MAX = 1024, PART_CHANNELS = 126 /* of x at a time */, WIDTH_MAX = 4 };
+static const double operations_per_thread = 1e6;
+
+/* dw tile [channel][vector] += Σ_p rows[p][channel] · panel[p][vector]; channel stride of dw in NUMBERs. */
+typedef void (*TileFunction)(PetscInt pixels, const void *const *rows, PetscInt channel, const void *panel, void *dw,
+                             size_t stride, PetscInt lanes_last);
+
+#define DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, CHANNELS, WIDTH)                                                      \
+  static void Tile##SUFFIX##CHANNELS##x##WIDTH(PetscInt pixels, const void *const *rows, PetscInt channel,             \
+                                               const void *panel, void *dw, size_t stride, PetscInt lanes_last)        \
+  {                                                                                                                    \
+    typedef NUMBER Vector __attribute__((vector_size(64)));                                                            \
+    typedef NUMBER Loose __attribute__((vector_size(64), aligned(sizeof(NUMBER)), may_alias));                         \
+    Vector sum[CHANNELS][WIDTH];                                                                                       \
+    const UNIT *w = panel;                                                                                             \
+    UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++) sum[c][v] = (Vector){0};          \
+    for (PetscInt p = 0; p < pixels; p++, w += WIDTH * LANES) {                                                        \
+      const UNIT *row = (const UNIT *)rows[p] + channel;                                                               \
+      UNROLL for (int c = 0; c < CHANNELS; c++)                                                                        \
+      {                                                                                                                \
+        const UNIT unit = row[c];                                                                                      \
+        UNROLL for (int v = 0; v < WIDTH; v++) MULTIPLY_ADD_##SUFFIX(sum[c][v], unit, w + v * LANES);                  \
+      }                                                                                                                \
+    }                                                                                                                  \
+    UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++)                                   \
+    {                                                                                                                  \
+      NUMBER *to = (NUMBER *)dw + (size_t)c * stride + v * LANES;                                                      \
+      if (v < WIDTH - 1 || lanes_last == LANES)                                                                        \
+        *(Loose *)to += sum[c][v];                                                                                     \
+      else                                                                                                             \
+        for (PetscInt k = 0; k < lanes_last; k++) to[k] += sum[c][v][k];                                               \
+    }                                                                                                                  \
+  }
+
+#define DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, WIDTH)                                                               \
+  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 1, WIDTH)                                                                   \
+  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 2, WIDTH)                                                                   \
+  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 3, WIDTH)                                                                   \
+  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 4, WIDTH)                                                                   \
+  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 5, WIDTH)                                                                   \
+  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 6, WIDTH)
+
+#define LIST_WIDTH(SUFFIX, WIDTH)                                                                                      \
+  {                                                                                                                    \
+    Tile##SUFFIX##1x##WIDTH, Tile##SUFFIX##2x##WIDTH, Tile##SUFFIX##3x##WIDTH, Tile##SUFFIX##4x##WIDTH,                \
+        Tile##SUFFIX##5x##WIDTH, Tile##SUFFIX##6x##WIDTH                                                               \
+  }
+
+/* [log2 width][channels − 1] */
+#define DEFINE_TYPE(SUFFIX, NUMBER, UNIT, LANES)                                                                       \
+  DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, 1)                                                                         \
+  DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, 2)                                                                         \
+  DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, 4)                                                                         \
+  static const TileFunction tiles##SUFFIX[3][CHANNELS_MAX] = {LIST_WIDTH(SUFFIX, 1), LIST_WIDTH(SUFFIX, 2),            \
+                                                              LIST_WIDTH(SUFFIX, 4)};
+
+DEFINE_TYPE(F32, float, float, 16)
+DEFINE_TYPE(F64, double, double, 8)
+DEFINE_TYPE(BF16, float, uint32_t, 16)
+
+/* A call at work; the items of bf16 are pairs of items, interleaved. */
+typedef struct {
+  const CordsConvShape *shape;
+  CordsType type;
+  const TileFunction (*tiles)[CHANNELS_MAX];
+  PetscInt lanes, vectors, parts;
+  size_t unit_size, number_size;
+  PetscInt items; /* of x and dy */
+  const char *x;  /* UNITs [item][in pixel][channel] */
+  const char *dy; /* elements as given */
+  char *dw;
+  const void *zeros;
+} Work;
+
+/* What a thread has prepared. */
+typedef struct {
+  const void **rows; /* of one tap: [pixel] */
+  char *panel;       /* of one block of output channels: [pixel][lanes of the block] */
+} Scratch;
+
+static PetscInt BlockLogWidth(PetscInt vectors_left)
+{
+  return vectors_left >= 4 ? 2 : vectors_left >= 2 ? 1 : 0;
+}
+
+static PetscInt PartStart(const Work *w, PetscInt part)
+{
+  return (PetscInt)((PetscInt64)part * w->shape->in_channels / w->parts);
+}
+
+/* rows[p] for output positions first .. first + count − 1 (counted through all items) and one tap */
+static void FillRows(const Work *w, PetscInt64 first, PetscInt count, PetscInt tap, const void *rows[])
+{
+  const CordsConvShape *s = w->shape;
+  const PetscInt pixels = s->out_rows * s->out_columns;
+  const size_t pixel_bytes = (size_t)s->in_channels * w->unit_size;
+  PetscInt item = (PetscInt)(first / pixels), i = (PetscInt)(first % pixels) / s->out_columns;
+  PetscInt j = (PetscInt)(first % pixels) % s->out_columns;
+
+  for (PetscInt p = 0; p < count;) {
+    const PetscInt row = i * s->stride + tap / s->kernel_columns - s->pad_top;
+    const PetscInt end = PetscMin(s->out_columns, j + count - p);
+    const char *line = w->x + ((size_t)item * s->in_rows + PetscMax(row, 0)) * s->in_columns * pixel_bytes;
+    for (; j < end; j++, p++) {
+      const PetscInt column = j * s->stride + tap % s->kernel_columns - s->pad_left;
+      const int inside = row >= 0 && row < s->in_rows && column >= 0 && column < s->in_columns;
+      rows[p] = inside ? line + (size_t)column * pixel_bytes : w->zeros;
+    }
+    if (j < s->out_columns) break;
+    j = 0;
+    if (++i == s->out_rows) i = 0, item++;
+  }
+}
+
+static inline uint32_t Pair(uint16_t first, uint16_t second)
+{
+  return (uint32_t)first | (uint32_t)second << 16;
+}
+
+/* dy of a block of output channels without gaps; channels beyond the last are zero. */
+static void FillPanel(const Work *w, PetscInt64 first, PetscInt count, PetscInt vector, PetscInt width, char *panel)
+{
+  const CordsConvShape *s = w->shape;
+  const size_t pixels = (size_t)s->out_rows * s->out_columns, out = (size_t)s->out_channels;
+  const PetscInt wide = width * w->lanes, channel = vector * w->lanes, full = PetscMin(wide, s->out_channels - channel);
+
+  for (PetscInt p = 0; p < count; p++) {
+    char *to = panel + (size_t)p * wide * w->unit_size;
+    if (full < wide) memset(to, 0, (size_t)wide * w->unit_size);
+    if (w->type != CORDS_BF16) {
+      memcpy(to, w->dy + ((size_t)(first + p) * out + channel) * w->unit_size, (size_t)full * w->unit_size);
+    } else {
+      const size_t item = (size_t)(first + p) / pixels, pixel = (size_t)(first + p) % pixels;
+      const uint16_t *even = (const uint16_t *)w->dy + (2 * item * pixels + pixel) * out + channel;
+      for (PetscInt k = 0; k < full; k++) ((uint32_t *)to)[k] = Pair(even[k], even[pixels * out + k]);
+    }
+  }
+}
+
+/* Tiles begin .. end − 1 of dw, counted through [block of output channels][part of input channels][tap][tile]; the sums
+   over `count` positions. */
+static void RunTiles(const Work *w, PetscInt64 first, PetscInt count, PetscInt64 begin, PetscInt64 end,
+                     Scratch *scratch)
+{
+  const CordsConvShape *s = w->shape;
+  const PetscInt taps = s->kernel_rows * s->kernel_columns;
+  PetscInt64 index = 0;
+
+  for (PetscInt vector = 0, log_width; vector < w->vectors; vector += 1 << log_width) {
+    const PetscInt width = 1 << (log_width = BlockLogWidth(w->vectors - vector));
+    const PetscInt lanes_last = PetscMin(w->lanes, s->out_channels - (vector + width - 1) * w->lanes);
+    PetscBool panel_filled = PETSC_FALSE;
+    for (PetscInt part = 0; part < w->parts; part++) {
+      const PetscInt start = PartStart(w, part), channels = PartStart(w, part + 1) - start;
+      const PetscInt tiles = (channels + CHANNELS_MAX - 1) / CHANNELS_MAX;
+      for (PetscInt tap = 0; tap < taps; tap++, index += tiles) {
+        if (index + tiles <= begin || index >= end) continue;
+        if (!panel_filled) FillPanel(w, first, count, vector, width, scratch->panel), panel_filled = PETSC_TRUE;
+        FillRows(w, first, count, tap, scratch->rows);
+        for (PetscInt tile = (PetscInt)PetscMax(begin - index, 0); tile < PetscMin(tiles, end - index); tile++) {
+          const PetscInt c = start + tile * channels / tiles, next = start + (tile + 1) * channels / tiles;
+          const size_t at = ((size_t)tap * s->in_channels + c) * s->out_channels + (size_t)vector * w->lanes;
+          w->tiles[log_width][next - c - 1](count, scratch->rows, c, scratch->panel, w->dw + at * w->number_size,
+                                            (size_t)s->out_channels, lanes_last);
+        }
+      }
+    }
+  }
+}
+
+static PetscInt64 TileCount(const Work *w)
+{
+  PetscInt64 tiles = 0, blocks = 0;
+
+  for (PetscInt part = 0; part < w->parts; part++) {
+    tiles += (PartStart(w, part + 1) - PartStart(w, part) + CHANNELS_MAX - 1) / CHANNELS_MAX;
+  }
+  for (PetscInt vector = 0; vector < w->vectors; vector += 1 << BlockLogWidth(w->vectors - vector)) blocks++;
+  return tiles * w->shape->kernel_rows * w->shape->kernel_columns * blocks;
+}
+
+static PetscErrorCode Allocate(size_t bytes, void *memory)
+{
+  PetscFunctionBegin;
+  if (posix_memalign(memory, 64, PetscMax(bytes, 64))) *(void **)memory = NULL;
+  PetscCheck(*(void **)memory, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for %zu bytes", bytes);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* All positions of the items of `w`. */
+static PetscErrorCode RunItems(const Work *w, int threads)
+{
+  const size_t panel_bytes = (size_t)PIXELS_MAX * WIDTH_MAX * 64 * w->unit_size / 4;
+  const PetscInt64 positions = (PetscInt64)w->items * w->shape->out_rows * w->shape->out_columns, tiles = TileCount(w);
+  const PetscInt64 chunks = (positions + PIXELS_MAX - 1) / PIXELS_MAX;
+  char *panels;
+  const void **rows;
+
+  PetscFunctionBegin;
+  PetscCall(Allocate((size_t)threads * panel_bytes, &panels));
+  PetscCall(Allocate((size_t)threads * PIXELS_MAX * sizeof *rows, &rows));
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    const PetscInt64 thread = omp_get_thread_num(), team = omp_get_num_threads();
+    Scratch scratch = {rows + thread * PIXELS_MAX, panels + (size_t)thread * panel_bytes};
+    for (PetscInt64 chunk = 0; chunk < chunks; chunk++) {
+      const PetscInt64 first = chunk * positions / chunks, next = (chunk + 1) * positions / chunks;
+      RunTiles(w, first, (PetscInt)(next - first), thread * tiles / team, (thread + 1) * tiles / team, &scratch);
+    }
+  }
+  free(panels);
+  free(rows);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* x of items 2k and 2k + 1 interleaved for `pairs` pairs. */
+static void Interleave(PetscInt pairs, size_t numbers, const uint16_t *x, uint32_t *interleaved, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (size_t block = 0; block < (size_t)pairs * 16; block++) {
+    const size_t pair = block / 16, from = block % 16 * numbers / 16, to = (block % 16 + 1) * numbers / 16;
+    const uint16_t *even = x + 2 * pair * numbers, *odd = even + numbers;
+    uint32_t *out = interleaved + pair * numbers;
+    for (size_t k = from; k < to; k++) out[k] = Pair(even[k], odd[k]);
+  }
+}
+
+/* Pairs of items, a few at a time; a last single item gets a partner of zeros. */
+static PetscErrorCode RunPairs(Work *w, PetscInt n, const uint16_t *x, const uint16_t *dy, int threads)
+{
+  const CordsConvShape *s = w->shape;
+  const size_t in = (size_t)s->in_rows * s->in_columns * s->in_channels;
+  const size_t out = (size_t)s->out_rows * s->out_columns * s->out_channels;
+  const PetscInt most = (PetscInt)PetscMax(1, ((size_t)2 << 20) / (in * sizeof(uint32_t)));
+  uint32_t *interleaved;
+  uint16_t *last = NULL;
+
+  PetscFunctionBegin;
+  PetscCall(Allocate(in * sizeof *interleaved * PetscMin(most, (n + 1) / 2), &interleaved));
+  w->x = (const char *)interleaved;
+  for (PetscInt item = 0; item + 1 < n; item += 2 * most) {
+    w->items = PetscMin(most, (n - item) / 2);
+    w->dy = (const char *)(dy + (size_t)item * out);
+    Interleave(w->items, in, x + (size_t)item * in, interleaved, threads);
+    PetscCall(RunItems(w, threads));
+  }
+  if (n % 2 == 1) {
+    PetscCall(Allocate(2 * (in + out) * sizeof *last, &last));
+    memset(last, 0, 2 * (in + out) * sizeof *last);
+    memcpy(last, x + (size_t)(n - 1) * in, in * sizeof *last);
+    memcpy(last + 2 * in, dy + (size_t)(n - 1) * out, out * sizeof *last);
+    w->items = 1;
+    w->dy = (const char *)(last + 2 * in);
+    Interleave(1, in, last, interleaved, threads);
+    PetscCall(RunItems(w, threads));
+  }
+  free(last);
+  free(interleaved);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType type, PetscInt n, const void *x,
+                                          const void *dy, void *dw)
+{
+  int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), CordsConvFlops(shape) * n / operations_per_thread));
+  Work w = {.shape = shape,
+            .type = type,
+            .tiles = type == CORDS_F64    ? tilesF64
+                     : type == CORDS_BF16 ? tilesBF16
+                                          : tilesF32,
+            .lanes = type == CORDS_F64 ? 8 : 16,
+            .unit_size = type == CORDS_F64 ? 8 : 4,
+            .number_size = type == CORDS_F64 ? 8 : 4,
+            .items = n,
+            .x = x,
+            .dy = dy,
+            .dw = dw};
+  void *zeros;
+
+  PetscFunctionBegin;
+  w.vectors = (shape->out_channels + w.lanes - 1) / w.lanes;
+  w.parts = (shape->in_channels + PART_CHANNELS - 1) / PART_CHANNELS;
+  PetscCall(PetscCalloc(((size_t)shape->in_channels + CHANNELS_MAX) * w.unit_size, &zeros));
+  w.zeros = zeros;
+  if (type == CORDS_BF16)
+    PetscCall(RunPairs(&w, n, x, dy, threads));
+  else
+    PetscCall(RunItems(&w, threads));
+  PetscCall(PetscFree(zeros));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

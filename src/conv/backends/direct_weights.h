@@ -1,0 +1,12 @@
+/* Weight gradients of the direct backend. */
+#ifndef CORDS_CONV_BACKENDS_DIRECT_WEIGHTS_H
+#define CORDS_CONV_BACKENDS_DIRECT_WEIGHTS_H
+
+#include "conv/conv.h"
+
+/* Contract of CordsConvBackwardWeights: dw [row][column][in][out] += Σ x dy.  Takes work memory of its own during the
+   call, at most about 2 MB per thread. */
+PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType type, PetscInt n, const void *x,
+                                          const void *dy, void *dw);
+
+#endif
