@@ -40,9 +40,9 @@ typedef struct {
 /* Output pixels that have the same taps. */
 typedef struct {
   PetscInt pixel_count, tap_count;
-  PetscInt *pixels;  /* places in the output image */
-  PetscInt *taps;    /* places in the kernel */
-  PetscInt *sources; /* [pixel][tap]: place in the input image, −1 outside */
+  PetscInt *pixels; /* places in the output image */
+  PetscInt *taps;   /* places in the kernel */
+  int32_t *sources; /* [pixel][tap]: bytes from the start of the input image, −1 outside */
 } RouteClass;
 
 /* One direction of a convolution. */
@@ -67,7 +67,7 @@ typedef struct {
   size_t at, start_at;
 } TilePixel;
 
-/* rows [tap][pixel], sums [pixel][vector]; see direct_tile.h */
+/* rows [pixel][tap], sums [pixel][vector]; see direct_tile.h */
 typedef void (*TileFunction)(const void *const *rows, PetscInt taps, PetscInt units, const void *weights,
                              const size_t *starts, void *sums);
 
@@ -249,8 +249,8 @@ static PetscBool TapInClass(const CordsConvShape *s, PetscInt row_class, PetscIn
                      (column_class + s->pad_left - b) % s->stride == 0);
 }
 
-static PetscErrorCode ClassCreate(const CordsConvShape *s, PetscBool adjoint, PetscInt row_class, PetscInt column_class,
-                                  RouteClass *c)
+static PetscErrorCode ClassCreate(const CordsConvShape *s, size_t pixel_bytes, PetscBool adjoint, PetscInt row_class,
+                                  PetscInt column_class, RouteClass *c)
 {
   PetscInt rows = adjoint ? s->in_rows : s->out_rows, columns = adjoint ? s->in_columns : s->out_columns;
   PetscInt step = adjoint ? s->stride : 1, taps = s->kernel_rows * s->kernel_columns;
@@ -267,7 +267,8 @@ static PetscErrorCode ClassCreate(const CordsConvShape *s, PetscBool adjoint, Pe
     for (PetscInt j = column_class; j < columns; j += step) {
       for (PetscInt t = 0; t < c->tap_count; t++) {
         PetscInt a = c->taps[t] / s->kernel_columns, b = c->taps[t] % s->kernel_columns;
-        c->sources[c->pixel_count * c->tap_count + t] = Source(s, adjoint, i, j, a, b);
+        PetscInt source = Source(s, adjoint, i, j, a, b);
+        c->sources[c->pixel_count * c->tap_count + t] = source < 0 ? -1 : (int32_t)((size_t)source * pixel_bytes);
       }
       c->pixels[c->pixel_count++] = i * columns + j;
     }
@@ -293,7 +294,8 @@ static PetscErrorCode RouteCreate(const CordsConvShape *s, const Operations *o, 
   route->class_count = step * step;
   PetscCall(PetscCalloc1(route->class_count, &route->classes));
   for (PetscInt k = 0; k < route->class_count; k++) {
-    PetscCall(ClassCreate(s, adjoint, k / step, k % step, &route->classes[k]));
+    PetscCall(
+        ClassCreate(s, (size_t)route->in_channels * o->element_size, adjoint, k / step, k % step, &route->classes[k]));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -463,7 +465,8 @@ typedef struct {
 static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const void *rows[], TilePixel where[])
 {
   const RouteClass *class = w->class;
-  const size_t element = w->operations->element_size, pixel_bytes = (size_t)w->route->in_channels * element;
+  const PetscInt taps = class->tap_count;
+  const size_t pixel_bytes = (size_t)w->route->in_channels * w->operations->element_size;
   const size_t skipped = (size_t)part * w->route->part_units * w->operations->unit_size;
   PetscInt64 all = (PetscInt64)w->n * class->pixel_count, first = tile * all / w->tiles,
              end = (tile + 1) * all / w->tiles;
@@ -472,10 +475,9 @@ static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const vo
 
   for (PetscInt p = 0; p < pixels; p++) {
     const char *image = w->x + (size_t)item * w->route->in_pixels * pixel_bytes + skipped;
-    const PetscInt *sources = class->sources + (size_t)k * class->tap_count;
-    for (PetscInt t = 0; t < class->tap_count; t++) {
-      rows[t * pixels + p] = sources[t] < 0 ? w->zeros : image + (size_t)sources[t] * pixel_bytes;
-    }
+    const int32_t *sources = class->sources + (size_t)k * taps;
+    for (PetscInt t = 0; t < taps; t++)
+      rows[p * taps + t] = sources[t] < 0 ? (const char *)w->zeros : image + sources[t];
     where[p].at = (size_t)item * w->route->out_pixels + class->pixels[k];
     where[p].start_at = (size_t)(item % w->finish->period) * w->route->out_pixels + class->pixels[k];
     if (++k == class->pixel_count) k = 0, item++;

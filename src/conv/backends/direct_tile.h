@@ -16,7 +16,7 @@
 typedef NUMBER NAME(Vector) __attribute__((vector_size(64)));
 typedef NUMBER NAME(LooseVector) __attribute__((vector_size(64), aligned(sizeof(ELEMENT)), may_alias));
 
-/* sums [pixel][vector] += taps × channels; rows [tap][pixel]; weights of tap t start at weights + starts[t]. */
+/* sums [pixel][vector] += taps × channels; rows [pixel][tap]; weights of tap t start at weights + starts[t]. */
 #define DEFINE_TILE(PIXELS, WIDTH)                                                                                     \
   static void NAME(Tile##PIXELS##x##WIDTH)(const void *const *rows, PetscInt taps, PetscInt units,                     \
                                            const void *weights, const size_t *starts, void *sums)                      \
@@ -25,7 +25,7 @@ typedef NUMBER NAME(LooseVector) __attribute__((vector_size(64), aligned(sizeof(
     UNROLL for (int p = 0; p < PIXELS; p++) UNROLL for (int v = 0; v < WIDTH; v++) sum[p][v] = memory[p * WIDTH + v];  \
     for (PetscInt t = 0; t < taps; t++) {                                                                              \
       const UNIT *row[PIXELS], *w = (const UNIT *)weights + starts[t];                                                 \
-      UNROLL for (int p = 0; p < PIXELS; p++) row[p] = (const UNIT *)rows[t * PIXELS + p];                             \
+      UNROLL for (int p = 0; p < PIXELS; p++) row[p] = (const UNIT *)rows[p * taps + t];                               \
       for (PetscInt c = 0; c < units; c++, w += WIDTH * LANES) {                                                       \
         UNROLL for (int p = 0; p < PIXELS; p++)                                                                        \
         {                                                                                                              \
