@@ -32,7 +32,8 @@ PetscInt CordsEvaluateBatch(const CordsArchitecture *a)
   return (PetscInt)PetscMax(1, PetscMin(256, batch_bytes / bytes));
 }
 
-static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, Network *net)
+static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, const CordsRolloutSettings *settings,
+                                    Network *net)
 {
   const CordsArchitecture *a = &model->architecture;
   CordsPlanTask task;
@@ -47,12 +48,12 @@ static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, Netw
     PetscCall(CordsCnnCreate(context, model, CORDS_F32, net->batch, &net->cnn));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(CordsSystemCreate(model, CORDS_F32, &net->system));
+  PetscCall(CordsSystemCreate(model, settings->type, &net->system));
   task = (CordsPlanTask){.batch = net->batch, .spontaneous = a->spontaneous_steps, .steps = net->steps};
   plan = CordsPlanFast(net->system, &task);
   net->batch = plan.images;
-  PetscCall(CordsRolloutCreate(net->system, NULL, &plan, PetscMax(net->steps, a->spontaneous_steps), PETSC_FALSE,
-                               &net->rollout));
+  PetscCall(CordsRolloutCreate(net->system, settings->name[0] ? settings->name : NULL, &plan,
+                               PetscMax(net->steps, a->spontaneous_steps), PETSC_FALSE, &net->rollout));
   PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &net->baseline));
   PetscCall(CordsArrayCreate(CORDS_F32, net->batch, CordsArchitectureNeurons(a), &net->state));
   PetscCall(CordsRolloutSpontaneous(net->rollout, a->spontaneous_steps, net->baseline.data));
@@ -139,8 +140,8 @@ static PetscErrorCode EvaluationCreate(CordsContext context, PetscInt steps, Pet
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, CordsDataset dataset, PetscInt64 images,
-                             CordsEvaluation *evaluation)
+PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const CordsRolloutSettings *settings,
+                             CordsDataset dataset, PetscInt64 images, CordsEvaluation *evaluation)
 {
   const CordsArchitecture *a = &model->architecture;
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(dataset);
@@ -151,7 +152,7 @@ PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, CordsDatase
   PetscFunctionBegin;
   CordsCheckUser(images <= facts->count, PETSC_COMM_WORLD,
                  "-images %" PetscInt64_FMT ": the dataset has only %" PetscInt64_FMT, images, facts->count);
-  PetscCall(NetworkCreate(context, model, &net));
+  PetscCall(NetworkCreate(context, model, settings, &net));
   PetscCall(EvaluationCreate(context, net.steps, images ? images : facts->count, evaluation));
   PetscCall(PetscMalloc3((size_t)net.batch * a->image_rows * a->image_columns * a->image_channels, &pixels,
                          (size_t)net.batch * a->classes, &labels, (size_t)net.steps * net.batch * a->classes, &logits));

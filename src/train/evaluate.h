@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
+#include "train/plan.h"
 
 typedef struct {
   PetscInt steps;    /* stimulus steps of a recurrent network; 1 for a CNN */
@@ -15,10 +16,11 @@ typedef struct {
   PetscInt64 *predicted, *label; /* [count], at the last step */
 } CordsEvaluation;
 
-/* Images 0 .. images−1 of the dataset (0: all), split over the ranks in contiguous parts.  Collective.
+/* settings: rollout and precision; a CNN runs in float32.
+   Images 0 .. images−1 of the dataset (0: all), split over the ranks in contiguous parts.  Collective.
    The evaluation is freed by CordsEvaluationDestroy. */
-PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, CordsDataset dataset, PetscInt64 images,
-                             CordsEvaluation *evaluation);
+PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const CordsRolloutSettings *settings,
+                             CordsDataset dataset, PetscInt64 images, CordsEvaluation *evaluation);
 PetscErrorCode CordsEvaluationDestroy(CordsEvaluation *evaluation);
 
 /* Images of a batch such that their activity at one step stays small; at least 1, at most 256. */

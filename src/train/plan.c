@@ -1,5 +1,6 @@
 #include "train/plan.h"
 
+#include "conv/precision.h"
 #include "core/config.h"
 #include "core/registry.h"
 #include "train/rollout.h"
@@ -7,6 +8,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,7 +25,8 @@ PetscErrorCode CordsRolloutSettingsFromOptions(CordsRolloutSettings *settings)
   PetscInt count, index = -1;
 
   PetscFunctionBegin;
-  *settings = (CordsRolloutSettings){.type = CORDS_F32};
+  memset(settings, 0, sizeof *settings);
+  PetscCall(CordsPrecisionFromOptions(&settings->type));
   PetscCall(CordsRolloutList(&count, &names, NULL));
   PetscCall(CordsOptionString("-rollout",
                               "how steps in time are run: fused or reference; empty: the faster one that can",

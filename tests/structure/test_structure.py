@@ -50,6 +50,8 @@ TABLES = {
 TESTED_ELSEWHERE = {
     "cli/*": "commands",  # whole commands, as a user types them
     "conv/conv.c": "tables/test_backends.c",  # passes calls on to a backend
+    "conv/direct_route.c": "tables/test_backends.c",  # parts of the direct backend
+    "conv/direct_weights.c": "tables/test_backends.c",
     "conv/step.c": "tables/test_backends.c",  # the steps of backends without one of their own
     "core/context.c": "unit/core/test_reduce.c",  # fills a struct with rank and size
     "core/log.c": "commands",  # prints

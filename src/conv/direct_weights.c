@@ -4,9 +4,9 @@
    Pixels go in chunks whose x and dy stay in the second-level cache.  dy of a block of output channels is copied into a
    panel without gaps.  bf16 multiplies pairs: the same pixel of two consecutive items is a pair, so x and dy of two
    items are interleaved first.  Tiles of dw are shared among threads; every sum is done by one thread in one order. */
-#include "conv/backends/direct_weights.h"
+#include "conv/direct_weights.h"
 
-#include "conv/backends/direct_types.h"
+#include "conv/direct_types.h"
 
 #include <omp.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Vectors of 64 bytes and the multiply-add of each number type, for the direct kernels.  GCC's vector extensions
    compile for any machine; only bf16 needs an instruction of its own and has a replacement. */
-#ifndef CORDS_CONV_BACKENDS_DIRECT_TYPES_H
-#define CORDS_CONV_BACKENDS_DIRECT_TYPES_H
+#ifndef CORDS_CONV_DIRECT_TYPES_H
+#define CORDS_CONV_DIRECT_TYPES_H
 
 #include <stdint.h>
 #if defined(__AVX512F__)

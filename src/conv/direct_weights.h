@@ -1,6 +1,6 @@
 /* Weight gradients of the direct backend. */
-#ifndef CORDS_CONV_BACKENDS_DIRECT_WEIGHTS_H
-#define CORDS_CONV_BACKENDS_DIRECT_WEIGHTS_H
+#ifndef CORDS_CONV_DIRECT_WEIGHTS_H
+#define CORDS_CONV_DIRECT_WEIGHTS_H
 
 #include "conv/conv.h"
 

@@ -1,0 +1,58 @@
+/* Which input pixel each tap of an output pixel reads, and the weights in the order in which the direct kernels read
+   them: one direction of a convolution. */
+#ifndef CORDS_CONV_DIRECT_ROUTE_H
+#define CORDS_CONV_DIRECT_ROUTE_H
+
+#include "conv/conv.h"
+
+enum { CORDS_ROUTE_WIDTH_MAX = 4 /* vectors of a channel block */ };
+
+/* Output pixels that have the same taps: all of them forwards; backwards those that fall alike between strides. */
+typedef struct {
+  PetscInt pixel_count, tap_count;
+  PetscInt *pixels; /* places in the output image */
+  PetscInt *taps;   /* places in the kernel */
+  int32_t *sources; /* [pixel][tap]: bytes from the start of the input image, −1 outside */
+} CordsRouteClass;
+
+typedef struct {
+  CordsType type;
+  PetscInt in_pixels, in_channels, out_pixels, out_channels, tap_count;
+  PetscInt class_count;
+  CordsRouteClass *classes;
+  size_t unit_size;                       /* what one multiplication reads of an image: a number, or a pair of bf16 */
+  PetscInt lanes, vectors;                /* sums in a vector of 64 bytes; vectors of all output channels */
+  PetscInt units, part_units, part_count; /* of all input channels, of a part that fits into the second-level cache */
+  void *panels;                           /* [block][part][tap][unit][block's vectors · lanes], NULL until packed */
+} CordsRoute;
+
+/* adjoint: from output to input of the shape.  Owned: CordsRouteDestroy. */
+PetscErrorCode CordsRouteCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, CordsRoute *route);
+PetscErrorCode CordsRouteDestroy(CordsRoute *route);
+
+/* weights: M [out][in][row][column] */
+PetscErrorCode CordsRoutePack(CordsRoute *forward, const void *weights);
+/* The panels of the other direction from those forwards. */
+PetscErrorCode CordsRoutePackAdjoint(const CordsRoute *forward, CordsRoute *adjoint);
+
+/* log2 of the vectors of the channel block that starts where so many are left */
+static inline PetscInt CordsRouteLogWidth(PetscInt vectors_left)
+{
+  return vectors_left >= 4 ? 2 : vectors_left >= 2 ? 1 : 0;
+}
+
+static inline PetscInt CordsRoutePartUnits(const CordsRoute *route, PetscInt part)
+{
+  return PetscMin(route->part_units, route->units - part * route->part_units);
+}
+
+/* Start of a part of the block of `width` vectors that begins at `vector`. */
+static inline void *CordsRoutePanel(const CordsRoute *route, PetscInt vector, PetscInt width, PetscInt part)
+{
+  size_t before =
+      (size_t)vector * route->lanes * route->units + (size_t)part * route->part_units * width * route->lanes;
+
+  return (char *)route->panels + before * route->tap_count * route->unit_size;
+}
+
+#endif
