@@ -193,7 +193,7 @@ PetscErrorCode CordsProblemTangent(CordsProblem problem, PetscInt area, const do
 {
   PetscFunctionBegin;
   if (area == CORDS_ALL_AREAS)
-    PetscCall(CordsLinearisationTangent(problem->linearisation, v, y));
+    PetscCall(CordsLinearisationTangent(problem->linearisation, 1, v, y));
   else
     PetscCall(CordsLinearisationAreaTangent(problem->linearisation, area, v, y));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -203,7 +203,7 @@ PetscErrorCode CordsProblemAdjoint(CordsProblem problem, PetscInt area, const do
 {
   PetscFunctionBegin;
   if (area == CORDS_ALL_AREAS)
-    PetscCall(CordsLinearisationAdjoint(problem->linearisation, v, y));
+    PetscCall(CordsLinearisationAdjoint(problem->linearisation, 1, v, y));
   else
     PetscCall(CordsLinearisationAreaAdjoint(problem->linearisation, area, v, y));
   PetscFunctionReturn(PETSC_SUCCESS);

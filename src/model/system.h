@@ -113,9 +113,9 @@ PetscErrorCode CordsLinearisationSet(CordsLinearisation linearisation, CordsInpu
 PetscErrorCode CordsLinearisationSetArea(CordsLinearisation linearisation, PetscInt area, const void *z, const void *r);
 /* D_i as an array of neurons of the area, borrowed */
 const void *CordsLinearisationSlope(CordsLinearisation linearisation, PetscInt area);
-/* y = J v, y = Jᵀ v over all areas */
-PetscErrorCode CordsLinearisationTangent(CordsLinearisation linearisation, const void *v, void *y);
-PetscErrorCode CordsLinearisationAdjoint(CordsLinearisation linearisation, const void *v, void *y);
+/* y = J v, y = Jᵀ v over all areas for n vectors at a time; v, y: states of n items */
+PetscErrorCode CordsLinearisationTangent(CordsLinearisation linearisation, PetscInt n, const void *v, void *y);
+PetscErrorCode CordsLinearisationAdjoint(CordsLinearisation linearisation, PetscInt n, const void *v, void *y);
 /* the same with the diagonal block of one area */
 PetscErrorCode CordsLinearisationAreaTangent(CordsLinearisation linearisation, PetscInt area, const void *v, void *y);
 PetscErrorCode CordsLinearisationAreaAdjoint(CordsLinearisation linearisation, PetscInt area, const void *v, void *y);

@@ -76,7 +76,7 @@ static void CheckTaylor(const char *body, const char *phi, int smooth)
   Start(&f, body, phi, CORDS_F64);
   v = NetworkRandom(CORDS_F64, (size_t)f.neurons, 7);
   jv = NetworkRandom(CORDS_F64, (size_t)f.neurons, 8);
-  SupportCall(CordsLinearisationTangent(f.linearisation, v.data, jv.data));
+  SupportCall(CordsLinearisationTangent(f.linearisation, 1, v.data, jv.data));
   norm = sqrt(NetworkDot(CORDS_F64, (size_t)f.neurons, jv.data, jv.data));
   assert_true(norm > 1);
   for (double h = 1e-2; smooth && h > 1e-3; h /= 2) {
@@ -116,8 +116,8 @@ static void CheckAdjoint(Fixture *f, PetscInt area)
   CordsArray jv = NetworkRandom(f->type, n, 11), jw = NetworkRandom(f->type, n, 12); /* to be overwritten */
 
   if (area < 0) {
-    SupportCall(CordsLinearisationTangent(f->linearisation, v.data, jv.data));
-    SupportCall(CordsLinearisationAdjoint(f->linearisation, w.data, jw.data));
+    SupportCall(CordsLinearisationTangent(f->linearisation, 1, v.data, jv.data));
+    SupportCall(CordsLinearisationAdjoint(f->linearisation, 1, w.data, jw.data));
   } else {
     SupportCall(CordsLinearisationAreaTangent(f->linearisation, area, v.data, jv.data));
     SupportCall(CordsLinearisationAreaAdjoint(f->linearisation, area, w.data, jw.data));
@@ -129,6 +129,46 @@ static void CheckAdjoint(Fixture *f, PetscInt area)
   SupportCall(CordsArrayDestroy(&w));
   SupportCall(CordsArrayDestroy(&jv));
   SupportCall(CordsArrayDestroy(&jw));
+}
+
+/* Several vectors at a time give what each gives alone. */
+static void TestSeveral(void **state)
+{
+  enum { VECTORS = 3 };
+  Fixture f;
+  size_t n;
+  CordsArray v, one, y, alone;
+
+  Start(&f, NETWORK_BARE, "relu", CORDS_F64);
+  n = (size_t)f.neurons;
+  v = NetworkRandom(CORDS_F64, VECTORS * n, 9);
+  one = NetworkRandom(CORDS_F64, n, 1);
+  SupportCall(CordsArrayCreate(CORDS_F64, VECTORS, f.neurons, &y));
+  SupportCall(CordsArrayCreate(CORDS_F64, 1, f.neurons, &alone));
+  for (int adjoint = 0; adjoint < 2; adjoint++) {
+    PetscErrorCode (*product)(CordsLinearisation, PetscInt, const void *, void *) =
+        adjoint ? CordsLinearisationAdjoint : CordsLinearisationTangent;
+    SupportCall(product(f.linearisation, VECTORS, v.data, y.data));
+    for (PetscInt k = 0; k < VECTORS; k++) {
+      for (PetscInt i = 0; i < f.model->architecture.area_count; i++) { /* vector k out of the state of three items */
+        size_t neurons = (size_t)CordsSystemNeurons(f.system, i);
+        memcpy(CordsSystemArea(f.system, 1, one.data, i),
+               (double *)CordsSystemArea(f.system, VECTORS, v.data, i) + (size_t)k * neurons, neurons * sizeof(double));
+      }
+      SupportCall(product(f.linearisation, 1, one.data, alone.data));
+      for (PetscInt i = 0; i < f.model->architecture.area_count; i++) {
+        PetscInt neurons = CordsSystemNeurons(f.system, i);
+        SupportCompareF64("one of several products", neurons,
+                          (double *)CordsSystemArea(f.system, VECTORS, y.data, i) + (size_t)k * neurons,
+                          CordsSystemArea(f.system, 1, alone.data, i), 1e-13);
+      }
+    }
+  }
+  SupportCall(CordsArrayDestroy(&v));
+  SupportCall(CordsArrayDestroy(&one));
+  SupportCall(CordsArrayDestroy(&y));
+  SupportCall(CordsArrayDestroy(&alone));
+  End(&f);
 }
 
 static void TestAdjoint(void **state)
@@ -161,7 +201,7 @@ static void TestBlocks(void **state)
     PetscInt start = CordsSystemOffset(f.system, i), end = CordsSystemOffset(f.system, i + 1);
     memset(v, 0, 3 * (size_t)f.neurons * sizeof *v);
     SupportFillF64(20 + (uint64_t)i, end - start, v + start);
-    SupportCall(CordsLinearisationTangent(f.linearisation, v, y));
+    SupportCall(CordsLinearisationTangent(f.linearisation, 1, v, y));
     SupportCall(CordsLinearisationAreaTangent(f.linearisation, i, v + start, block));
     SupportCompareF64("block of an area", end - start, y + start, block, 1e-14);
     for (PetscInt k = 0; k < start; k++) assert_true(y[k] == 0);
@@ -197,5 +237,6 @@ static void TestSetArea(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestTaylor), cmocka_unit_test(TestAdjoint),
-                                          cmocka_unit_test(TestBlocks), cmocka_unit_test(TestSetArea)};
+                                          cmocka_unit_test(TestSeveral), cmocka_unit_test(TestBlocks),
+                                          cmocka_unit_test(TestSetArea)};
 SUPPORT_MAIN(tests)
