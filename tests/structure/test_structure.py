@@ -37,6 +37,7 @@ LIBRARIES = {
 
 # Tables: the file, the macro of a line, the start of the symbol a line stands for, the folder of its files.
 TABLES = {
+    "bench/benchmarks.def": ("CORDS_BENCHMARK", "cords_benchmark_", "bench/benchmarks"),
     "cli/commands.def": ("CORDS_COMMAND", "cords_command_", "cli"),
     "conv/backends.def": ("CORDS_CONV_BACKEND", "cords_conv_backend_", "conv/backends"),
     "data/datasets.def": ("CORDS_DATASET", "cords_dataset_", "data/datasets"),

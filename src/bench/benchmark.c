@@ -1,0 +1,138 @@
+#include "bench/benchmark.h"
+
+#include "core/log.h"
+#include "core/registry.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CORDS_BENCHMARK(name) extern const CordsBenchmarkType cords_benchmark_##name;
+#include "bench/benchmarks.def"
+#undef CORDS_BENCHMARK
+
+#define CORDS_BENCHMARK(name) &cords_benchmark_##name,
+static const CordsBenchmarkType *const types[] = {
+#include "bench/benchmarks.def"
+};
+#undef CORDS_BENCHMARK
+
+enum { TYPE_COUNT = PETSC_STATIC_ARRAY_LENGTH(types), REPETITIONS_MAX = 1000 };
+
+const char *const CordsLimitNames[] = {"none", "f32", "f64", "bf16", "memory", "file"};
+
+PetscErrorCode CordsBenchmarkList(PetscInt *count, const char *const **names, const char *const **abouts)
+{
+  static const char *name_list[TYPE_COUNT], *about_list[TYPE_COUNT];
+
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < TYPE_COUNT; i++) {
+    name_list[i] = types[i]->name;
+    about_list[i] = types[i]->about;
+  }
+  *count = TYPE_COUNT;
+  *names = name_list;
+  if (abouts) *abouts = about_list;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsBenchmarkRun(CordsBench bench, const char *name)
+{
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < TYPE_COUNT; i++) {
+    if (name[0] ? strcmp(name, types[i]->name) == 0 : types[i]->by_default) PetscCall(types[i]->run(bench));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static int Smaller(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+
+  return (x > y) - (x < y);
+}
+
+void CordsBenchStatistics(PetscInt count, double seconds[], double *median, double *spread)
+{
+  qsort(seconds, (size_t)count, sizeof *seconds, Smaller);
+  *median = count % 2 ? seconds[count / 2] : 0.5 * (seconds[count / 2 - 1] + seconds[count / 2]);
+  *spread = *median > 0 ? (seconds[count - 1] - seconds[0]) / *median : 0;
+}
+
+double CordsBenchStepOperations(const CordsArchitecture *a)
+{
+  double operations = 0;
+
+  for (PetscInt i = 0; i < a->area_count; i++) {
+    operations += CordsConvFlops(&a->connections[a->recurrent[i]].shape);
+    if (i > 0) operations += CordsConvFlops(&a->connections[a->feedforward[i]].shape);
+    if (a->skip[i] >= 0) operations += CordsConvFlops(&a->connections[a->skip[i]].shape);
+  }
+  return operations;
+}
+
+static PetscErrorCode Keep(CordsBench bench, const CordsMeasurement *m)
+{
+  PetscFunctionBegin;
+  if (bench->count == bench->capacity) {
+    bench->capacity = 2 * bench->capacity + 64;
+    PetscCall(PetscRealloc((size_t)bench->capacity * sizeof *bench->measurements, &bench->measurements));
+  }
+  bench->measurements[bench->count++] = *m;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscBool IsArithmetic(CordsLimit limit)
+{
+  return (PetscBool)(limit == CORDS_LIMIT_F32 || limit == CORDS_LIMIT_F64 || limit == CORDS_LIMIT_BF16);
+}
+
+static PetscErrorCode Print(CordsBench bench, const CordsMeasurement *m)
+{
+  const char *unit = IsArithmetic(m->limit) ? "GFLOP" : m->limit == CORDS_LIMIT_NONE ? "units" : "GB";
+  double amount = m->limit == CORDS_LIMIT_NONE ? m->amount : m->amount * 1e-9;
+  char gemm[32] = "";
+
+  PetscFunctionBegin;
+  if (bench->dry) {
+    PetscCall(CordsLog(bench->context, "%-10s %-56s %10.3f %-5s limit: %s\n", m->benchmark, m->what, amount, unit,
+                       CordsLimitNames[m->limit]));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  if (m->gemm_ratio > 0) snprintf(gemm, sizeof gemm, "%5.2f x gemm", m->gemm_ratio);
+  if (m->limit == CORDS_LIMIT_NONE)
+    PetscCall(CordsLog(bench->context, "%-10s %-56s %10.1f %s/s, spread %.0f %%\n", m->benchmark, m->what,
+                       amount / m->median_s, unit, 100 * m->spread));
+  else
+    PetscCall(CordsLog(bench->context, "%-10s %-56s %8.1f %s/s  %5.2f of the limit  %-12s spread %.0f %%\n",
+                       m->benchmark, m->what, amount / m->median_s, unit, m->ratio, gemm, 100 * m->spread));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsBenchMeasure(CordsBench bench, const char *benchmark, const char *what, CordsLimit limit,
+                                 double amount, CordsBenchWork work, void *data)
+{
+  CordsMeasurement m = {.limit = limit, .amount = amount};
+  double seconds[REPETITIONS_MAX];
+  PetscInt count = PetscMin(bench->repetitions, REPETITIONS_MAX);
+
+  PetscFunctionBegin;
+  snprintf(m.benchmark, sizeof m.benchmark, "%s", benchmark);
+  snprintf(m.what, sizeof m.what, "%s", what);
+  if (!bench->dry) {
+    PetscCall(work(data)); /* warm-up */
+    for (PetscInt k = 0; k < count; k++) {
+      double start = MPI_Wtime();
+      PetscCall(work(data));
+      seconds[k] = MPI_Wtime() - start;
+    }
+    CordsBenchStatistics(count, seconds, &m.median_s, &m.spread);
+    m.best_s = seconds[0];
+    if (bench->limits[limit] > 0) m.ratio = amount / m.median_s / bench->limits[limit];
+    if (bench->gemm[limit] > 0) m.gemm_ratio = amount / m.median_s / bench->gemm[limit];
+  }
+  PetscCall(Keep(bench, &m));
+  PetscCall(Print(bench, &m));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

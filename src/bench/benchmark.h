@@ -1,0 +1,74 @@
+/* Measured rates beside the machine's limit.
+
+   A benchmark lists cases; each case is timed a number of times after a warm-up, and its rate is compared with what the
+   same threads reach at best: multiply-adds per second of this number type for arithmetic, bytes per second for memory
+   and files.  Limits are measured in the same run.  With -dry nothing is timed. */
+#ifndef CORDS_BENCH_BENCHMARK_H
+#define CORDS_BENCH_BENCHMARK_H
+
+#include "core/array.h"
+#include "core/context.h"
+#include "model/architecture.h"
+
+/* What a rate is compared with. */
+typedef enum {
+  CORDS_LIMIT_NONE,
+  CORDS_LIMIT_F32, /* operations/s of multiply-adds in registers */
+  CORDS_LIMIT_F64,
+  CORDS_LIMIT_BF16,
+  CORDS_LIMIT_MEMORY, /* bytes/s of a triad */
+  CORDS_LIMIT_FILE,   /* bytes/s written and flushed */
+  CORDS_LIMIT_COUNT
+} CordsLimit;
+extern const char *const CordsLimitNames[];
+
+typedef struct {
+  char benchmark[24], what[72];
+  CordsLimit limit;
+  double amount;           /* operations or bytes of one repetition */
+  double median_s, best_s; /* 0 where nothing was timed */
+  double spread;           /* (slowest − fastest) / median */
+  double ratio;            /* rate at the median over the limit */
+  double gemm_ratio;       /* over BLAS' matrix product of the type; 0 if there is none */
+} CordsMeasurement;
+
+typedef struct {
+  CordsContext context;
+  CordsArchitecture architecture;
+  PetscInt repetitions, batch, steps; /* of the networks that run in time */
+  PetscBool dry;
+  char data[PETSC_MAX_PATH_LEN], scratch[PETSC_MAX_PATH_LEN]; /* images; a folder to write to */
+  double limits[CORDS_LIMIT_COUNT], gemm[CORDS_LIMIT_COUNT];  /* measured at the start */
+  PetscInt count, capacity;
+  CordsMeasurement *measurements;
+} CordsBenchData, *CordsBench;
+
+/* One repetition. */
+typedef PetscErrorCode (*CordsBenchWork)(void *data);
+
+/* Time `work` and keep and print the result.  In a dry run only print amount and limit; work may be NULL then. */
+PetscErrorCode CordsBenchMeasure(CordsBench bench, const char *benchmark, const char *what, CordsLimit limit,
+                                 double amount, CordsBenchWork work, void *data);
+
+/* Median and spread of `count` times; sorts them. */
+void CordsBenchStatistics(PetscInt count, double seconds[], double *median, double *spread);
+
+/* Limits of this machine on the threads of this process.  Takes about a second. */
+PetscErrorCode CordsBenchLimits(CordsBench bench);
+
+/* Operations of one Euler step of all areas for one image: forward, and all three convolutions of a recorded step. */
+double CordsBenchStepOperations(const CordsArchitecture *architecture);
+
+/* What the author of a benchmark fills in.  Add a line to benchmarks.def. */
+typedef struct {
+  const char *name;
+  const char *about;
+  PetscBool by_default; /* part of `cords bench` without a name */
+  PetscErrorCode (*run)(CordsBench bench);
+} CordsBenchmarkType;
+
+PetscErrorCode CordsBenchmarkList(PetscInt *count, const char *const **names, const char *const **abouts);
+/* Run one by name, or all default ones for "". */
+PetscErrorCode CordsBenchmarkRun(CordsBench bench, const char *name);
+
+#endif

@@ -1,0 +1,35 @@
+/* A training step of stage 5: trial, gradient through time, clipping, AdamW. */
+#include "bench/network.h"
+
+#include <stdio.h>
+
+enum { BATCH = 2 /* the paper's per process */ };
+
+static PetscErrorCode Measure(CordsBench bench, CordsType type, CordsLimit limit)
+{
+  const CordsArchitecture *a = &bench->architecture;
+  CordsRolloutSettings settings = {.type = type};
+  CordsBenchNetwork network;
+  char what[72];
+
+  PetscFunctionBegin;
+  snprintf(what, sizeof what, "%s %s training step, %d + %d + %d steps, batch %d", CordsTypeNames[type], a->preset,
+           (int)a->spontaneous_steps, (int)a->stimulus_steps, (int)a->return_steps, BATCH);
+  PetscCall(CordsBenchNetworkCreate(bench->context, a, type, BATCH, &network));
+  if (!bench->dry) PetscCall(CordsBenchStepCreate(bench->context, &settings, &network));
+  PetscCall(CordsBenchMeasure(bench, "gradient", what, limit, CordsBenchStepOperationsOf(a, BATCH), CordsBenchStep,
+                              &network));
+  PetscCall(CordsBenchNetworkDestroy(&network));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(CordsBench bench)
+{
+  PetscFunctionBegin;
+  PetscCall(Measure(bench, CORDS_F32, CORDS_LIMIT_F32));
+  PetscCall(Measure(bench, CORDS_BF16, CORDS_LIMIT_BF16));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+const CordsBenchmarkType cords_benchmark_gradient = {
+    .name = "gradient", .about = "a training step through time", .by_default = PETSC_TRUE, .run = Run};

@@ -1,0 +1,121 @@
+#include "bench/benchmark.h"
+#include "cli/command.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/registry.h"
+#include "io/results.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+static char benchmark[64], output[PETSC_MAX_PATH_LEN];
+static CordsBenchData bench = {.repetitions = 5, .batch = 8, .scratch = "."};
+
+enum { WHAT_LENGTH = 72 };
+
+static PetscErrorCode Configure(CordsContext context, const char *argument)
+{
+  enum { CHANNELS = 3, CLASSES = 1000 }; /* ImageNet's */
+  const char *const *names;
+  PetscInt count, index;
+  PetscBool preset, channels;
+
+  PetscFunctionBegin;
+  PetscCall(CordsBenchmarkList(&count, &names, NULL));
+  if (argument[0]) PetscCall(CordsRegistryFind("benchmark", count, names, argument, &index));
+  snprintf(benchmark, sizeof benchmark, "%s", argument);
+  bench.context = context;
+  PetscCall(PetscOptionsHasName(NULL, NULL, "-architecture_preset", &preset));
+  PetscCall(PetscOptionsHasName(NULL, NULL, "-architecture_channels", &channels));
+  if (!preset && !channels) PetscCall(PetscOptionsSetValue(NULL, "-architecture_preset", "R8"));
+  PetscCall(CordsArchitectureFromOptions(CHANNELS, CLASSES, &bench.architecture));
+  PetscCall(CordsOptionInt("-repetitions", "times that each case is measured", "", 1, 1000, &bench.repetitions));
+  PetscCall(CordsOptionInt("-batch", "images at a time where that is free", "images", 1, 100000, &bench.batch));
+  PetscCall(CordsOptionBool("-dry", "print what would be measured, with its operations or bytes", &bench.dry));
+  PetscCall(CordsOptionString("-data", "directory of fashion_mnist, for the loader", sizeof bench.data, bench.data));
+  PetscCall(CordsOptionString("-scratch", "folder where files are written whose rate is measured", sizeof bench.scratch,
+                              bench.scratch));
+  PetscCall(CordsOptionString("-output", "result file to write (HDF5); empty: none", sizeof output, output));
+  CordsCheckUser(!(bench.dry && output[0]), PETSC_COMM_WORLD,
+                 "-output: a dry run has nothing to write; leave out -dry");
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode PrintLimits(CordsContext context)
+{
+  const double *limits = bench.limits, *gemm = bench.gemm;
+
+  PetscFunctionBegin;
+  PetscCall(CordsLog(context, "limits of %d threads, what ratios refer to:\n", omp_get_max_threads()));
+  PetscCall(CordsLog(context, "  multiply-adds in registers: f32 %.0f, f64 %.0f, bf16 %.0f GFLOP/s\n",
+                     limits[CORDS_LIMIT_F32] * 1e-9, limits[CORDS_LIMIT_F64] * 1e-9, limits[CORDS_LIMIT_BF16] * 1e-9));
+  PetscCall(CordsLog(context, "  BLAS matrix product: sgemm %.0f, dgemm %.0f GFLOP/s\n", gemm[CORDS_LIMIT_F32] * 1e-9,
+                     gemm[CORDS_LIMIT_F64] * 1e-9));
+  PetscCall(CordsLog(context, "  memory %.1f GB/s, file written and flushed %.2f GB/s\n",
+                     limits[CORDS_LIMIT_MEMORY] * 1e-9, limits[CORDS_LIMIT_FILE] * 1e-9));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static const CordsSchema
+    name_schema = {"bench/benchmark", "case,character", "1", "what was measured, as text: benchmark and case"},
+    number_schemas[] = {{"bench/amount", "case", "1", "operations or bytes of one repetition"},
+                        {"bench/median", "case", "s", "median time of one repetition"},
+                        {"bench/spread", "case", "1", "slowest minus fastest time over the median"},
+                        {"bench/ratio", "case", "1", "rate over the limit of the machine; 0 where there is none"},
+                        {"bench/gemm_ratio", "case", "1", "rate over that of BLAS; 0 where there is none"}},
+    limit_schema = {"bench/limit", "case", "1",
+                    "what the ratio refers to: 0 none, 1 f32, 2 f64, 3 bf16, 4 memory, 5 file"};
+
+static PetscErrorCode AppendCase(CordsResults results, const CordsMeasurement *m)
+{
+  const double numbers[] = {m->amount, m->median_s, m->spread, m->ratio, m->gemm_ratio};
+  char text[WHAT_LENGTH + 32] = "";
+  PetscInt64 limit = m->limit;
+  PetscInt64 rows = bench.context->rank == 0 ? 1 : 0;
+
+  PetscFunctionBegin;
+  snprintf(text, sizeof text, "%s %s", m->benchmark, m->what);
+  PetscCall(CordsResultsAppend(results, name_schema.name, rows, text));
+  PetscCall(CordsResultsAppend(results, limit_schema.name, rows, &limit));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(number_schemas); k++) {
+    PetscCall(CordsResultsAppend(results, number_schemas[k].name, rows, &numbers[k]));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Write(CordsContext context)
+{
+  PetscInt64 length = WHAT_LENGTH + 32;
+  CordsResults results;
+
+  PetscFunctionBegin;
+  PetscCall(CordsResultsCreate(context, output, &results));
+  PetscCall(CordsResultsDeclare(results, &name_schema, CORDS_FILE_U8, 1, &length));
+  PetscCall(CordsResultsDeclare(results, &limit_schema, CORDS_FILE_I64, 0, NULL));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(number_schemas); k++) {
+    PetscCall(CordsResultsDeclare(results, &number_schemas[k], CORDS_FILE_F64, 0, NULL));
+  }
+  for (PetscInt k = 0; k < bench.count; k++) PetscCall(AppendCase(results, &bench.measurements[k]));
+  PetscCall(CordsResultsCommit(&results, "bench", 0, NULL));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(CordsContext context, int *exit_status)
+{
+  PetscFunctionBegin;
+  if (!bench.dry) {
+    PetscCall(CordsBenchLimits(&bench));
+    PetscCall(PrintLimits(context));
+  }
+  PetscCall(CordsBenchmarkRun(&bench, benchmark));
+  if (output[0]) PetscCall(Write(context));
+  PetscCall(PetscFree(bench.measurements));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+const CordsCommandType cords_command_bench = {.name = "bench",
+                                              .about = "rates of this machine's parts of the work beside its limits",
+                                              .usage = "[NAME] [-architecture_preset R8] [-dry] [-output F]",
+                                              .configure = Configure,
+                                              .run = Run};
