@@ -84,32 +84,41 @@ static PetscErrorCode AppendCase(CordsResults results, const CordsMeasurement *m
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Write(CordsContext context)
+/* Before the work, so that a file that cannot be written is not found out after it. */
+static PetscErrorCode Open(CordsContext context, CordsResults *results)
 {
   PetscInt64 length = WHAT_LENGTH + 32;
-  CordsResults results;
 
   PetscFunctionBegin;
-  PetscCall(CordsResultsCreate(context, output, &results));
-  PetscCall(CordsResultsDeclare(results, &name_schema, CORDS_FILE_U8, 1, &length));
-  PetscCall(CordsResultsDeclare(results, &limit_schema, CORDS_FILE_I64, 0, NULL));
+  PetscCall(CordsResultsCreate(context, output, results));
+  PetscCall(CordsResultsDeclare(*results, &name_schema, CORDS_FILE_U8, 1, &length));
+  PetscCall(CordsResultsDeclare(*results, &limit_schema, CORDS_FILE_I64, 0, NULL));
   for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(number_schemas); k++) {
-    PetscCall(CordsResultsDeclare(results, &number_schemas[k], CORDS_FILE_F64, 0, NULL));
+    PetscCall(CordsResultsDeclare(*results, &number_schemas[k], CORDS_FILE_F64, 0, NULL));
   }
-  for (PetscInt k = 0; k < bench.count; k++) PetscCall(AppendCase(results, &bench.measurements[k]));
-  PetscCall(CordsResultsCommit(&results, "bench", 0, NULL));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Write(CordsResults *results)
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < bench.count; k++) PetscCall(AppendCase(*results, &bench.measurements[k]));
+  PetscCall(CordsResultsCommit(results, "bench", 0, NULL));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode Run(CordsContext context, int *exit_status)
 {
+  CordsResults results = NULL;
+
   PetscFunctionBegin;
+  if (output[0]) PetscCall(Open(context, &results));
   if (!bench.dry) {
     PetscCall(CordsBenchLimits(&bench));
     PetscCall(PrintLimits(context));
   }
   PetscCall(CordsBenchmarkRun(&bench, benchmark));
-  if (output[0]) PetscCall(Write(context));
+  if (results) PetscCall(Write(&results));
   PetscCall(PetscFree(bench.measurements));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

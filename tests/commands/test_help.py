@@ -5,7 +5,7 @@ import unittest
 
 import commands  # tests/support
 
-COMMANDS = ("train", "evaluate", "simulate", "analyse", "info")
+COMMANDS = ("train", "evaluate", "simulate", "analyse", "info", "bench")
 ANALYSES = ("fixed_points", "stability")
 OPTION = re.compile(r"^  (-\w+) <(.*?)>\s+(\S.*)$")
 

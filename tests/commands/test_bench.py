@@ -1,0 +1,95 @@
+"""cords bench as a user types it: what would be measured, a small real run and its file, bad input, the peer."""
+
+import re
+import unittest
+
+import commands
+import h5py
+
+# Number of cases is what matters here, not their size.
+TINY = ["-architecture_channels", "4,6,6", "-architecture_strides", "1,2,1", "-architecture_image_rows", 16,
+        "-architecture_image_columns", 16, "-architecture_stem_channels", 4, "-architecture_stimulus_steps", 6,
+        "-architecture_spontaneous_steps", 4, "-architecture_return_steps", 4]
+NAMES = ("conv", "rollout", "gradient", "jacobian", "checkpoint")
+ARRAYS = {"benchmark": "1", "amount": "1", "limit": "1", "median": "s", "spread": "1", "ratio": "1", "gemm_ratio": "1"}
+
+
+def text(attribute):
+    return attribute.decode() if isinstance(attribute, bytes) else attribute
+
+
+class Dry(commands.Test):
+    def test_what_would_be_measured(self):
+        before = commands.tree(self.folder)
+        printed = self.done("bench", "-dry", "-scratch", self.folder)
+        for name in NAMES:
+            self.assertRegex(printed, rf"(?m)^{name} .* limit: \w+$")
+        self.assertRegex(printed, r"rollout +f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP limit: f32")
+        for shape in ("56x56 64 to 64", "28x28 128 to 128", "14x14 256 to 256", "7x7 512 to 512", "56x56 64 to 128"):
+            for kind in ("f32", "bf16", "f64"):
+                self.assertIn(f"{kind} {shape}", printed)
+        self.assertNotIn("/s", printed, "a dry run has measured something")
+        self.assertEqual(commands.tree(self.folder), before)
+
+    def test_one_name(self):
+        printed = self.done("bench", "jacobian", "-dry")
+        self.assertEqual({line.split()[0] for line in printed.splitlines()}, {"jacobian"})
+
+    def test_other_presets(self):
+        for preset, operations in (("R2", 0.69), ("R8", 3.16)):
+            printed = self.done("bench", "jacobian", "-dry", "-architecture_preset", preset)
+            found = float(re.search(r"at a time: 1 +(\d+\.\d+) GFLOP", printed)[1])
+            self.assertAlmostEqual(found, operations, delta=0.01)
+
+
+class Real(commands.Test):
+    def test_numbers_are_written(self):
+        path = self.folder / "bench.h5"
+        data = commands.write_idx(self.folder / "data")
+        printed = self.done("bench", *TINY, "-repetitions", 2, "-batch", 2, "-data", data, "-scratch", self.folder,
+                            "-output", path)
+        self.assertIn("limits of 1 threads", printed)
+        for name in (*NAMES, "loader"):
+            self.assertRegex(printed, rf"(?m)^{name} .*spread \d+ %$")
+        with h5py.File(path) as file:
+            self.assertEqual(set(file["bench"]), set(ARRAYS))
+            for name, unit in ARRAYS.items():
+                array = file["bench"][name]
+                self.assertEqual(text(array.attrs["unit"]), unit)
+                self.assertTrue(len(array.attrs["meaning"]) > 5)
+                self.assertEqual(len(array), len(file["bench/amount"]))
+            values = {name: array[()] for name, array in file["bench"].items()}
+            self.assertEqual(text(file["run"].attrs["command"]), "bench")
+        self.assertTrue((values["median"] > 0).all() and (values["amount"] > 0).all())
+        limited = values["limit"] > 0
+        self.assertTrue((values["ratio"][limited] > 0).all() and (values["ratio"][~limited] == 0).all())
+        cases = [bytes(row).split(b"\0")[0].decode() for row in values["benchmark"]]
+        self.assertEqual({case.split()[0] for case in cases}, {*NAMES, "loader"})
+        for case in cases:
+            self.assertIn(case.split(" ", 1)[1], printed)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["bench.h5", "data", "train.yaml"])
+
+    def test_loader_without_data_is_said(self):
+        printed = self.done("bench", "loader", *TINY, "-repetitions", 1, "-scratch", self.folder)
+        self.assertIn("loader     left out: give the directory of fashion_mnist with -data", printed)
+
+
+class BadInput(commands.Test):
+    def test_mistakes(self):
+        for words, expected in (
+                (["rolout"], ["rolout", "did you mean 'rollout'"]),
+                (["conv", "-repetitions", 0], ["-repetitions", "0"]),
+                (["conv", "-batch", "many"], ["-batch", "many"]),
+                (["conv", "-dry", "-output", self.folder / "x.h5"], ["-output", "-dry"]),
+                (["conv", "-repetition", 3], ["-repetition", "-repetitions"]),
+                (["conv", "-architecture_preset", "R9"], ["R9"])):
+            with self.subTest(words):
+                self.assert_mistake(["bench", *words, *(() if "-architecture_preset" in words else TINY)], *expected)
+
+    def test_output_that_cannot_be_written(self):
+        self.assert_mistake(["bench", "checkpoint", *TINY, "-repetitions", 1, "-scratch", self.folder,
+                             "-output", self.folder / "none/bench.h5"], "none/bench.h5")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
