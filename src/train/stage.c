@@ -20,6 +20,7 @@ static const CordsStageType *const types[] = {
 enum { STAGE_COUNT = PETSC_STATIC_ARRAY_LENGTH(types) };
 
 static const char *const schedule_names[] = {"constant", "rounds", "one_cycle"};
+static const char *const gradient_names[] = {"time", "equilibrium"};
 
 PetscErrorCode CordsStageList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
@@ -59,6 +60,9 @@ PetscErrorCode CordsStageSettingsDefault(PetscInt index, CordsStageSettings *set
 {
   PetscFunctionBegin;
   *settings = types[index]->defaults;
+  CordsSteadyStateDefault(&settings->equilibrium.solver);
+  settings->equilibrium.transient_weight = 1;
+  settings->equilibrium.transient_steps = 3;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -72,10 +76,34 @@ static const char *OptionName(PetscInt index, const char *what)
   return name;
 }
 
+/* -gradient for all stages with time, -<stage>_gradient for one of them, and how the equilibrium is found. */
+static PetscErrorCode GradientSettings(PetscInt index, CordsStageSettings *s)
+{
+  PetscInt gradient = (PetscInt)s->gradient, count = PETSC_STATIC_ARRAY_LENGTH(gradient_names);
+
+  PetscFunctionBegin;
+  PetscCall(CordsOptionChoice("-gradient",
+                              "what the gradient of stages with time goes through: every time step, or "
+                              "the steady state",
+                              count, gradient_names, &gradient));
+  PetscCall(CordsOptionChoice(OptionName(index, "gradient"), "the same for this stage alone", count, gradient_names,
+                              &gradient));
+  s->gradient = (CordsGradientKind)gradient;
+  PetscCall(CordsSteadyStateConfigure(&s->equilibrium.solver));
+  PetscCall(CordsOptionReal("-equilibrium_transient_weight",
+                            "gradient equilibrium: weight of what is left of the "
+                            "transient after a few steps",
+                            "", 0, 1e6, &s->equilibrium.transient_weight));
+  PetscCall(CordsOptionInt("-equilibrium_transient_steps", "gradient equilibrium: steps after which it is measured",
+                           "steps", 1, CORDS_TRANSIENT_STEPS_MAX, &s->equilibrium.transient_steps));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* Options that only stages with time have. */
 static PetscErrorCode TimeSettings(PetscInt index, CordsStageSettings *s)
 {
   PetscFunctionBegin;
+  PetscCall(GradientSettings(index, s));
   PetscCall(CordsOptionInt(OptionName(index, "loss_steps"), "last stimulus steps whose loss counts, weights 1e-3 to 1",
                            "steps", 1, CORDS_LOSS_STEPS_MAX, &s->loss_steps));
   if (types[index]->defaults.spontaneous_weight > 0) {

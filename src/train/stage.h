@@ -4,10 +4,11 @@
 #ifndef CORDS_TRAIN_STAGE_H
 #define CORDS_TRAIN_STAGE_H
 
+#include "dynamics/steady_state.h"
 #include "train/optimizer.h"
 #include "train/plan.h"
 
-enum { CORDS_LOSS_STEPS_MAX = 64 };
+enum { CORDS_LOSS_STEPS_MAX = 64, CORDS_TRANSIENT_STEPS_MAX = 16 };
 
 /* What a batch tells about the network; sums over ranks give the values of the whole batch.  All doubles, so that they
    are added as one array. */
@@ -19,10 +20,27 @@ typedef struct {
   double spontaneous;               /* S: distance from the spontaneous state after the return */
   double errors[CORDS_AREAS_MAX];   /* E_i of stage 2 */
   double spectral[CORDS_AREAS_MAX]; /* R_i of stage 2 */
+  /* gradient through the equilibrium */
+  double transient;        /* E of train/equilibrium.h */
+  double unsettled;        /* share of images without a steady state */
+  double forward_products; /* recurrent convolutions per image and area, to find the states */
+  double adjoint_products; /* and for the gradient, weight gradients not counted */
 } CordsMetrics;
 enum { CORDS_METRICS_COUNT = sizeof(CordsMetrics) / sizeof(double) };
 
 typedef enum { CORDS_SCHEDULE_CONSTANT, CORDS_SCHEDULE_ROUNDS, CORDS_SCHEDULE_ONE_CYCLE } CordsSchedule;
+
+/* What the gradient of a stage with time goes through. */
+typedef enum {
+  CORDS_GRADIENT_TIME,       /* every step of a trial: train/trial.h */
+  CORDS_GRADIENT_EQUILIBRIUM /* the steady state: train/equilibrium.h */
+} CordsGradientKind;
+
+typedef struct {
+  CordsSteadyStateSettings solver;
+  PetscReal transient_weight; /* 0: no transient */
+  PetscInt transient_steps;
+} CordsEquilibriumSettings;
 
 /* How a stage is trained; the paper's values are the defaults in stages/. */
 typedef struct {
@@ -43,6 +61,8 @@ typedef struct {
   PetscReal spontaneous_weight;      /* of S; 0: no return phase */
   PetscReal slope_start, slope_step; /* stage 4: slope = max(0, start − step · epoch) */
   CordsRolloutSettings rollout;      /* the same for all stages */
+  CordsGradientKind gradient;
+  CordsEquilibriumSettings equilibrium;
 } CordsStageSettings;
 
 typedef struct _p_CordsStage *CordsStage;

@@ -1,5 +1,8 @@
 #include "train/timed_stage.h"
 
+#include "train/equilibrium.h"
+#include "train/trial.h"
+
 PetscErrorCode CordsTimedStageStart(CordsContext context, CordsModel previous, CordsModel model, CordsModel target)
 {
   PetscFunctionBegin;
@@ -12,36 +15,61 @@ PetscErrorCode CordsTimedStageStart(CordsContext context, CordsModel previous, C
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Either way to the gradient of a stage. */
+typedef struct {
+  CordsTrial trial;
+  CordsEquilibrium equilibrium;
+} Ways;
+
 PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline)
 {
-  CordsTrial trial;
+  CordsType type = CordsTypeMaster(stage->settings.rollout.type);
+  Ways *ways;
 
   PetscFunctionBegin;
-  PetscCall(CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, with_baseline, &trial));
-  stage->data = trial;
+  PetscCall(PetscNew(&ways));
+  if (stage->settings.gradient == CORDS_GRADIENT_EQUILIBRIUM) {
+    PetscCall(CordsEquilibriumCreate(stage->context, stage->model, &stage->settings, stage->batch_local, type,
+                                     &ways->equilibrium));
+    stage->settings.loss_steps = 0; /* there are none that could be logged */
+  } else {
+    PetscCall(CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, with_baseline, &ways->trial));
+  }
+  stage->data = ways;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsTimedStageDestroy(CordsStage stage)
 {
-  CordsTrial trial = stage->data;
+  Ways *ways = stage->data;
 
   PetscFunctionBegin;
-  PetscCall(CordsTrialDestroy(&trial));
-  stage->data = NULL;
+  PetscCall(CordsTrialDestroy(&ways->trial));
+  PetscCall(CordsEquilibriumDestroy(&ways->equilibrium));
+  PetscCall(PetscFree(stage->data));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsTimedStageDescribe(CordsStage stage, char **text)
 {
-  return CordsTrialDescribe(stage->data, text);
+  const Ways *ways = stage->data;
+
+  if (ways->equilibrium) return CordsEquilibriumDescribe(ways->equilibrium, text);
+  return CordsTrialDescribe(ways->trial, text);
 }
 
 PetscErrorCode CordsTimedStageGradient(CordsStage stage, CordsPhi phi, PetscReal slope, PetscInt n, PetscInt total,
                                        const float *images, const float *labels, float *gradient, CordsMetrics *metrics)
 {
+  const Ways *ways = stage->data;
+
   PetscFunctionBegin;
-  PetscCall(CordsTrialSetPhi(stage->data, phi, slope));
-  PetscCall(CordsTrialGradient(stage->data, n, total, images, labels, gradient, metrics));
+  if (ways->equilibrium) {
+    PetscCall(CordsEquilibriumSetPhi(ways->equilibrium, phi, slope));
+    PetscCall(CordsEquilibriumGradient(ways->equilibrium, n, total, images, labels, gradient, metrics));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(CordsTrialSetPhi(ways->trial, phi, slope));
+  PetscCall(CordsTrialGradient(ways->trial, n, total, images, labels, gradient, metrics));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

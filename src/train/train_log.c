@@ -33,7 +33,7 @@ static int OpenAndCut(CordsTrainLog log, PetscInt64 bytes)
   fprintf(log->file, "stage,epoch,update,samples,learning_rate,gradient_norm,loss,accuracy");
   for (int b = 0; b < BINS; b++) fprintf(log->file, ",loss_%d", b);
   for (int b = 0; b < BINS; b++) fprintf(log->file, ",accuracy_%d", b);
-  fprintf(log->file, ",spontaneous,error,spectral\n");
+  fprintf(log->file, ",spontaneous,error,spectral,transient,unsettled,forward_products,adjoint_products\n");
   return fflush(log->file) ? errno : 0;
 }
 
@@ -115,7 +115,7 @@ PetscErrorCode CordsTrainLogRow(CordsTrainLog log, CordsTrainState *state, const
 {
   const CordsMetrics *row = &state->row;
   double updates = (double)state->row_updates;
-  PetscBool inverse = (PetscBool)(row->errors[0] > 0);
+  PetscBool inverse = (PetscBool)(row->errors[0] > 0), equilibrium = (PetscBool)(row->forward_products > 0);
   int failed = 0;
 
   PetscFunctionBegin;
@@ -128,6 +128,10 @@ PetscErrorCode CordsTrainLogRow(CordsTrainLog log, CordsTrainState *state, const
     PrintMean(log->file, (PetscBool)(row->spontaneous > 0), &row->spontaneous, 1, updates);
     PrintMean(log->file, inverse, row->errors, area_count, updates);
     PrintMean(log->file, inverse, row->spectral, area_count, updates);
+    PrintMean(log->file, equilibrium, &row->transient, 1, updates);
+    PrintMean(log->file, equilibrium, &row->unsettled, 1, updates);
+    PrintMean(log->file, equilibrium, &row->forward_products, 1, updates);
+    PrintMean(log->file, equilibrium, &row->adjoint_products, 1, updates);
     fprintf(log->file, "\n");
     if (fflush(log->file)) failed = errno;
   }

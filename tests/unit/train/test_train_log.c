@@ -44,7 +44,7 @@ static void TestRows(void **state)
   text = Contents(path);
   assert_int_equal(s.log_bytes, strlen(text));
   row = strchr(text, '\n') + 1;
-  assert_string_equal(row, "finetune,1,2,8,0.125,4,4,0.5,2,3,4,5,6,7,0,0.1,0.2,0.3,0.4,0.5,0.25,,\n");
+  assert_string_equal(row, "finetune,1,2,8,0.125,4,4,0.5,2,3,4,5,6,7,0,0.1,0.2,0.3,0.4,0.5,0.25,,,,,,\n");
   assert_int_equal(strncmp(text, "stage,epoch,update,samples,learning_rate,gradient_norm,loss,accuracy,loss_0", 75), 0);
 }
 
@@ -87,7 +87,8 @@ static void TestEmptyCells(void **state)
   SupportCall(CordsTrainLogRow(log, &s, "inverse", 0, 2, 1, 1));
   SupportCall(CordsTrainLogClose(&log));
   row = strchr(Contents(path), '\n') + 1;
-  assert_string_equal(row, "compatibility,0,0,1,1,1,1,0.75,,,,,,,,,,,,,,,\ninverse,0,0,1,1,1,1,,,,,,,,,,,,,,,3,1.5\n");
+  assert_string_equal(
+      row, "compatibility,0,0,1,1,1,1,0.75,,,,,,,,,,,,,,,,,,,\ninverse,0,0,1,1,1,1,,,,,,,,,,,,,,,3,1.5,,,,\n");
 }
 
 static PetscErrorCode Open(const char *path, PetscInt64 bytes)
