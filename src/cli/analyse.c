@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "conv/choice.h"
 #include "core/config.h"
 #include "dynamics/analysis.h"
 
@@ -29,6 +30,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   CordsCheckUser(argument[0], PETSC_COMM_WORLD,
                  "analyse needs the name of an analysis, as in `cords analyse fixed_points` (`cords info analyses`)");
   PetscCall(CordsAnalysisFind(argument, &analysis));
+  PetscCall(CordsConvChoiceFromOptions());
   PetscCall(analysis->configure(context));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -1,7 +1,7 @@
 /* What exists (datasets, backends, stages, ...), or what a file holds. */
 #include "cli/command.h"
 
-#include "conv/conv.h"
+#include "conv/choice.h"
 #include "core/config.h"
 #include "core/registry.h"
 #include "data/dataset.h"
@@ -35,6 +35,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscFunctionBegin;
   PetscCall(PetscStrncpy(thing, argument, sizeof thing));
   PetscCall(CordsOptionBool("-names", "names alone, one per line (for scripts)", &names_only));
+  PetscCall(CordsConvChoiceFromOptions());
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -52,6 +53,30 @@ static PetscErrorCode PrintTable(const char *title, ListFunction list)
     else
       printf("  %-14s %s\n", names[k], abouts[k]);
   }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Backends in order of preference, then what was measured. */
+static PetscErrorCode PrintBackends(void)
+{
+  char *choices;
+
+  PetscFunctionBegin;
+  PetscCall(PrintTable("backends", CordsConvBackendList));
+  if (names_only) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(CordsConvChoiceDescribe(&choices));
+  printf("%s", choices);
+  PetscCall(PetscFree(choices));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode PrintThing(size_t index)
+{
+  PetscFunctionBegin;
+  if (tables[index].list == CordsConvBackendList)
+    PetscCall(PrintBackends());
+  else
+    PetscCall(PrintTable(tables[index].name, tables[index].list));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -129,7 +154,7 @@ static PetscErrorCode PrintAll(void)
   char *libraries;
 
   PetscFunctionBegin;
-  for (size_t k = 0; k < TABLE_COUNT; k++) PetscCall(PrintTable(tables[k].name, tables[k].list));
+  for (size_t k = 0; k < TABLE_COUNT; k++) PetscCall(PrintThing(k));
   PetscCall(PrintPresets());
   PetscCall(CordsRunInfoLibraries(&libraries));
   printf("libraries\n%s\n", libraries);
@@ -157,7 +182,7 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   else if (index == TABLE_COUNT)
     PetscCall(PrintPresets());
   else
-    PetscCall(PrintTable(tables[index].name, tables[index].list));
+    PetscCall(PrintThing((size_t)index));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

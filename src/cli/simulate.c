@@ -1,6 +1,7 @@
 /* Trials of single images: spontaneous - stimulus - return, with the activity of each area at each step. */
 #include "cli/command.h"
 
+#include "conv/choice.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "data/loader.h"
@@ -45,6 +46,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 {
   PetscFunctionBegin;
   CordsCheckUser(!argument[0], PETSC_COMM_WORLD, "simulate takes no name ('%s'); options start with '-'", argument);
+  PetscCall(CordsConvChoiceFromOptions());
   PetscCall(CordsOptionString("-checkpoint", "file with the network: model.h5 or checkpoint.h5", sizeof checkpoint,
                               checkpoint));
   PetscCall(CordsOptionRequire("-checkpoint", checkpoint, "the file with the network"));
@@ -54,7 +56,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode TrialCreate(CordsModel model, Trial *t)
+static PetscErrorCode TrialCreate(CordsContext context, CordsModel model, Trial *t)
 {
   const CordsArchitecture *a = &model->architecture;
   CordsPlanTask task;
@@ -67,6 +69,7 @@ static PetscErrorCode TrialCreate(CordsModel model, Trial *t)
   t->phases[1] = (CordsPhase){a->stimulus_steps, PETSC_TRUE};
   t->phases[2] = (CordsPhase){a->return_steps, PETSC_FALSE};
   for (int p = 0; p < PHASES; p++) t->steps += t->phases[p].steps;
+  PetscCall(CordsWeightsPrepare(context, a, CORDS_F32));
   PetscCall(CordsSystemCreate(model, CORDS_F32, &t->system));
   PetscCall(CordsInputCreate(t->system, 1, &t->input));
   task = (CordsPlanTask){.batch = 1, .steps = t->steps};
@@ -218,7 +221,7 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
                  checkpoint, CordsFormNames[model->form]);
   PetscCall(CordsSelectionOpen(context, &selection, checkpoint, model->architecture.image_channels,
                                model->architecture.classes, &dataset));
-  PetscCall(TrialCreate(model, &trial));
+  PetscCall(TrialCreate(context, model, &trial));
   PetscCall(CordsResultsCreate(context, output, &results));
   PetscCall(Declare(&trial, results));
   PetscCall(SimulateAll(context, &trial, dataset, results));

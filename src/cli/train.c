@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "conv/choice.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "data/dataset.h"
@@ -14,6 +15,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 
   PetscFunctionBegin;
   CordsCheckUser(!argument[0], PETSC_COMM_WORLD, "train takes no name ('%s'); options start with '-'", argument);
+  PetscCall(CordsConvChoiceFromOptions());
   PetscCall(
       CordsOptionString("-dataset", "dataset to train on (`cords info datasets`)", sizeof dataset_name, dataset_name));
   PetscCall(CordsOptionString("-data", "directory with the files of the dataset", sizeof data_path, data_path));

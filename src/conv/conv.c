@@ -1,6 +1,7 @@
 #include "conv/conv.h"
 
 #include "conv/backend.h"
+#include "conv/choice.h"
 #include "conv/step.h"
 #include "core/registry.h"
 
@@ -20,13 +21,23 @@ enum { BACKEND_COUNT = PETSC_STATIC_ARRAY_LENGTH(backends) };
 
 const char *const CordsConvOperationNames[] = {"forward", "backward_data", "backward_weights"};
 
+/* An operation for one image or for many. */
+enum { SLOT_COUNT = CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT };
+
 struct _p_CordsConv {
   CordsConvShape shape;
   CordsType type;
-  const CordsConvBackendType *backends[CORDS_CONV_OPERATION_COUNT];
-  void *data[CORDS_CONV_OPERATION_COUNT]; /* the backends'; the same where the backend is */
-  CordsArray synaptic;                    /* u of CordsConvStep where a backend has no step of its own */
+  const CordsConvBackendType *backends[SLOT_COUNT];
+  void *data[SLOT_COUNT]; /* the backends'; the same where the backend is */
+  CordsArray synaptic;    /* u of CordsConvStep where a backend has no step of its own */
 };
+
+static PetscInt Slot(CordsConvOperation operation, PetscInt n)
+{
+  CordsConvImages images = n == 1 ? CORDS_CONV_ONE_IMAGE : CORDS_CONV_MANY_IMAGES;
+
+  return (PetscInt)operation * CORDS_CONV_IMAGES_COUNT + (PetscInt)images;
+}
 
 CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscInt in_channels, PetscInt out_channels,
                                   PetscInt kernel, PetscInt stride)
@@ -71,27 +82,19 @@ PetscErrorCode CordsConvBackendList(PetscInt *count, const char *const **names, 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode FindBackend(const CordsConvShape *shape, CordsType type, const char *name,
-                                  const CordsConvBackendType **backend)
+static PetscErrorCode FindNamed(const CordsConvShape *shape, CordsType type, const char *name,
+                                const CordsConvBackendType **backend)
 {
   const char *const *names;
   PetscInt count, index;
 
   PetscFunctionBegin;
-  if (name) {
-    PetscCall(CordsConvBackendList(&count, &names, NULL));
-    PetscCall(CordsRegistryFind("convolution backend", count, names, name, &index));
-    *backend = backends[index];
-    CordsCheckUser((*backend)->supports(shape, type), PETSC_COMM_WORLD,
-                   "convolution backend '%s' cannot do this shape or number type; leave the choice to cords", name);
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  for (PetscInt i = 0; i < BACKEND_COUNT; i++) {
-    if (!backends[i]->supports(shape, type)) continue;
-    *backend = backends[i];
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  SETERRQ(PETSC_COMM_SELF, PETSC_ERR_PLIB, "the reference backend supports everything");
+  PetscCall(CordsConvBackendList(&count, &names, NULL));
+  PetscCall(CordsRegistryFind("convolution backend", count, names, name, &index));
+  *backend = backends[index];
+  CordsCheckUser((*backend)->supports(shape, type), PETSC_COMM_WORLD,
+                 "convolution backend '%s' cannot do this shape or number type; leave the choice to cords", name);
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
@@ -107,11 +110,25 @@ PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShap
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The operation before this one that has the same backend, or −1. */
-static PetscInt SharedWith(CordsConv conv, PetscInt operation)
+static PetscErrorCode FindChosen(const CordsConvShape *shape, CordsType type, PetscInt slot,
+                                 const CordsConvBackendType **backend)
 {
-  for (PetscInt other = 0; other < operation; other++) {
-    if (conv->backends[other] == conv->backends[operation]) return other;
+  PetscInt index = CordsConvChoiceFind(shape, type, (CordsConvOperation)(slot / CORDS_CONV_IMAGES_COUNT),
+                                       (CordsConvImages)(slot % CORDS_CONV_IMAGES_COUNT));
+
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < BACKEND_COUNT && index < 0; i++)
+    if (backends[i]->supports(shape, type)) index = i;
+  PetscCheck(index >= 0, PETSC_COMM_SELF, PETSC_ERR_PLIB, "the reference backend supports everything");
+  *backend = backends[index];
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The slot before this one that has the same backend, or −1. */
+static PetscInt SharedWith(CordsConv conv, PetscInt slot)
+{
+  for (PetscInt other = 0; other < slot; other++) {
+    if (conv->backends[other] == conv->backends[slot]) return other;
   }
   return -1;
 }
@@ -124,8 +141,11 @@ PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, cons
   PetscCall(PetscNew(&c));
   c->shape = *shape;
   c->type = type;
-  for (PetscInt k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
-    PetscCall(FindBackend(shape, type, backend, &c->backends[k]));
+  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
+    if (backend)
+      PetscCall(FindNamed(shape, type, backend, &c->backends[k]));
+    else
+      PetscCall(FindChosen(shape, type, k, &c->backends[k]));
     if (SharedWith(c, k) >= 0)
       c->data[k] = c->data[SharedWith(c, k)];
     else
@@ -141,7 +161,7 @@ PetscErrorCode CordsConvDestroy(CordsConv *conv)
 
   PetscFunctionBegin;
   if (!c) PetscFunctionReturn(PETSC_SUCCESS);
-  for (PetscInt k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
+  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
     if (SharedWith(c, k) < 0) PetscCall(c->backends[k]->destroy(c->data[k]));
   }
   PetscCall(CordsArrayDestroy(&c->synaptic));
@@ -157,13 +177,13 @@ const CordsConvShape *CordsConvGetShape(CordsConv conv)
 
 const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation)
 {
-  return conv->backends[operation]->name;
+  return conv->backends[Slot(operation, PETSC_MAX_INT)]->name;
 }
 
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 {
   PetscFunctionBegin;
-  for (PetscInt k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
+  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
     if (SharedWith(conv, k) < 0) PetscCall(conv->backends[k]->pack(conv->data[k], weights));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -185,8 +205,10 @@ void CordsConvFill(const CordsConvShape *s, CordsType type, PetscInt n, const vo
 PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, const void *start, PetscInt period,
                                     void *y)
 {
+  PetscInt slot = Slot(CORDS_CONV_FORWARD, n);
+
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backends[CORDS_CONV_FORWARD]->forward(conv->data[CORDS_CONV_FORWARD], n, x, start, period, y);
+  return conv->backends[slot]->forward(conv->data[slot], n, x, start, period, y);
 }
 
 PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void *y, PetscBool accumulate)
@@ -196,16 +218,18 @@ PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void 
 
 PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
 {
+  PetscInt slot = Slot(CORDS_CONV_BACKWARD_DATA, n);
+
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backends[CORDS_CONV_BACKWARD_DATA]->backward_data(conv->data[CORDS_CONV_BACKWARD_DATA], n, dy, dx,
-                                                                 accumulate);
+  return conv->backends[slot]->backward_data(conv->data[slot], n, dy, dx, accumulate);
 }
 
 PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *x, const void *dy, void *dw)
 {
+  PetscInt slot = Slot(CORDS_CONV_BACKWARD_WEIGHTS, n);
+
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backends[CORDS_CONV_BACKWARD_WEIGHTS]->backward_weights(conv->data[CORDS_CONV_BACKWARD_WEIGHTS], n, x,
-                                                                       dy, dw);
+  return conv->backends[slot]->backward_weights(conv->data[slot], n, x, dy, dw);
 }
 
 /* Room for n items of the output, in T. */
@@ -223,8 +247,8 @@ static PetscErrorCode SynapticWork(CordsConv conv, PetscInt n)
 PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
                              PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
 {
-  const CordsConvBackendType *backend = conv->backends[CORDS_CONV_FORWARD];
-  void *data = conv->data[CORDS_CONV_FORWARD];
+  const CordsConvBackendType *backend = conv->backends[Slot(CORDS_CONV_FORWARD, n)];
+  void *data = conv->data[Slot(CORDS_CONV_FORWARD, n)];
 
   PetscFunctionBegin;
   if (backend->step) {
@@ -240,8 +264,8 @@ PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law
 PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
                                     const void *later, const uint16_t *mask, void *lambda, void *du_before)
 {
-  const CordsConvBackendType *backend = conv->backends[CORDS_CONV_BACKWARD_DATA];
-  void *data = conv->data[CORDS_CONV_BACKWARD_DATA];
+  const CordsConvBackendType *backend = conv->backends[Slot(CORDS_CONV_BACKWARD_DATA, n)];
+  void *data = conv->data[Slot(CORDS_CONV_BACKWARD_DATA, n)];
 
   PetscFunctionBegin;
   if (backend->step_adjoint) {

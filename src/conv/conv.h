@@ -24,7 +24,7 @@ CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscIn
 /* T is the type of the images of a convolution, M = CordsTypeMaster(T) that of weights, of their gradients and of
    running states.  Images are contiguous: x [n][in_rows][in_columns][in_channels], y likewise for out. */
 
-/* backend: a name of backends.def, or NULL for the best one for the shape and type.  Not collective. */
+/* backend: a name of backends.def, or NULL for the ones of conv/choice.h.  Not collective. */
 PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, const char *backend, CordsConv *conv);
 PetscErrorCode CordsConvDestroy(CordsConv *conv);
 const CordsConvShape *CordsConvGetShape(CordsConv conv);
@@ -33,7 +33,7 @@ const CordsConvShape *CordsConvGetShape(CordsConv conv);
 typedef enum { CORDS_CONV_FORWARD, CORDS_CONV_BACKWARD_DATA, CORDS_CONV_BACKWARD_WEIGHTS } CordsConvOperation;
 enum { CORDS_CONV_OPERATION_COUNT = 3 };
 extern const char *const CordsConvOperationNames[];
-/* Name of the backend that does an operation. */
+/* Name of the backend that does an operation for many images. */
 const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
 
 /* Whether a backend (of backends.def) can do a shape in a type.  Errors (user): no such backend. */

@@ -2,6 +2,7 @@
 
 #include "core/config.h"
 #include "core/registry.h"
+#include "model/weights.h"
 
 #define CORDS_ANALYSIS(name) extern const CordsAnalysisType cords_analysis_##name;
 #include "dynamics/analyses.def"
@@ -60,6 +61,7 @@ PetscErrorCode CordsAnalysisLoadModel(CordsContext context, const char *checkpoi
   CordsCheckUser((*model)->form == CORDS_FORM_RECURRENT, context->comm,
                  "%s: holds a network of the form '%s', which has no dynamics; give the file of a trained '%s' network",
                  checkpoint, CordsFormNames[(*model)->form], CordsFormNames[CORDS_FORM_RECURRENT]);
+  PetscCall(CordsWeightsPrepare(context, &(*model)->architecture, CORDS_F64));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

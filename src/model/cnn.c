@@ -121,6 +121,7 @@ PetscErrorCode CordsCnnCreate(CordsContext context, CordsModel model, CordsType 
   c->model = model;
   c->type = type;
   c->batch = batch;
+  PetscCall(CordsWeightsPrepare(context, a, type));
   PetscCall(CordsWeightsCreate(model, type, &c->weights));
   c->pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, a->stem_channels, a->stem_channels,
                                PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);

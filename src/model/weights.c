@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include "conv/choice.h"
 #include "model/weight_norm.h"
 
 #include <string.h>
@@ -23,6 +24,20 @@ static CordsType ImageType(const CordsArchitecture *a, PetscInt connection, Cord
                                connection == a->feedforward[0]);
 
   return once ? CordsTypeMaster(type) : type;
+}
+
+PetscErrorCode CordsWeightsPrepare(CordsContext context, const CordsArchitecture *a, CordsType type)
+{
+  CordsConvShape shapes[CORDS_CONNECTIONS_MAX];
+  CordsType types[CORDS_CONNECTIONS_MAX];
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < a->connection_count; k++) {
+    shapes[k] = a->connections[k].shape;
+    types[k] = ImageType(a, k, type);
+  }
+  PetscCall(CordsConvChoicePrepare(context, a->connection_count, shapes, types));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights)

@@ -3,9 +3,15 @@
 #ifndef CORDS_MODEL_WEIGHTS_H
 #define CORDS_MODEL_WEIGHTS_H
 
+#include "core/context.h"
 #include "model/model.h"
 
 typedef struct _p_CordsWeights *CordsWeights;
+
+/* Choose the kernels of all convolutions that CordsWeightsCreate would make, by trials where they are not known
+   (conv/choice.h).  To be called before weights are made; without it they use the order of backends.def.  Collective.
+ */
+PetscErrorCode CordsWeightsPrepare(CordsContext context, const CordsArchitecture *architecture, CordsType type);
 
 /* type: of the images between areas.  What is computed once per image (stem, input skip, first feed-forward
    convolution) or once per step on few numbers (read-out) has CordsTypeMaster(type).  The model is borrowed and must

@@ -48,6 +48,7 @@ static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, cons
     PetscCall(CordsCnnCreate(context, model, CORDS_F32, net->batch, &net->cnn));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
+  PetscCall(CordsWeightsPrepare(context, a, settings->type));
   PetscCall(CordsSystemCreate(model, settings->type, &net->system));
   task = (CordsPlanTask){.batch = net->batch, .spontaneous = a->spontaneous_steps, .steps = net->steps};
   plan = CordsPlanFast(net->system, &task);

@@ -1,5 +1,6 @@
 #include "train/timed_stage.h"
 
+#include "model/weights.h"
 #include "train/equilibrium.h"
 #include "train/trial.h"
 
@@ -29,10 +30,12 @@ PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline)
   PetscFunctionBegin;
   PetscCall(PetscNew(&ways));
   if (stage->settings.gradient == CORDS_GRADIENT_EQUILIBRIUM) {
+    PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, type));
     PetscCall(CordsEquilibriumCreate(stage->context, stage->model, &stage->settings, stage->batch_local, type,
                                      &ways->equilibrium));
     stage->settings.loss_steps = 0; /* there are none that could be logged */
   } else {
+    PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, stage->settings.rollout.type));
     PetscCall(CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, with_baseline, &ways->trial));
   }
   stage->data = ways;

@@ -1,5 +1,6 @@
 """What cords says about itself: usage, -help of every command, info."""
 
+import itertools
 import re
 import unittest
 
@@ -86,6 +87,7 @@ class Info(commands.Test):
                              ("analyses", set(ANALYSES)), ("areas", {"rate"})):
             with self.subTest(thing):
                 title, *lines = self.done("info", thing).splitlines()
+                lines = list(itertools.takewhile(lambda line: line.startswith("  "), lines))  # then comes what it does
                 self.assertEqual(title, thing)
                 self.assertLessEqual(names, {line.split()[0] for line in lines})
                 for line in lines:

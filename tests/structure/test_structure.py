@@ -50,6 +50,9 @@ TABLES = {
 # Files whose test has another name, with the test that would fail if they were wrong.
 TESTED_ELSEWHERE = {
     "cli/*": "commands",  # whole commands, as a user types them
+    "conv/choice_cache.c": "unit/conv/test_choice.c",  # parts of conv/choice.h
+    "conv/choice_text.c": "unit/conv/test_choice.c",
+    "conv/choice_trial.c": "unit/conv/test_choice.c",
     "conv/conv.c": "tables/test_backends.c",  # passes calls on to a backend
     "conv/direct_route.c": "tables/test_backends.c",  # parts of the direct backend
     "conv/direct_weights.c": "tables/test_backends.c",

@@ -54,6 +54,7 @@ static PetscErrorCode Create(CordsStage stage)
   PetscFunctionBegin;
   PetscCall(PetscNew(&d));
   PetscCall(CordsCnnCreate(stage->context, stage->target, CORDS_F32, stage->batch_local, &d->target));
+  PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, CORDS_F32));
   PetscCall(CordsSystemCreate(stage->model, CORDS_F32, &d->system));
   for (PetscInt i = 0; i < stage->model->architecture.area_count; i++) {
     largest = PetscMax(largest, CordsSystemNeurons(d->system, i));

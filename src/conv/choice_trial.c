@@ -1,0 +1,321 @@
+/* Method: the candidates do the same work on the same made-up numbers in turn, so that a slow moment of the machine
+   meets all of them; the shortest time that was reached twice counts.  Recurrent shapes are measured with the whole
+   Euler step, as they are used. */
+#include "conv/choice_private.h"
+
+#include "conv/pointwise.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <omp.h>
+#include <string.h>
+
+enum { CANDIDATES_MAX = 16, IMAGES_MAX = 32 };
+
+/* Work of one call in the trial for many images: enough to hide the start of threads, short enough that a whole network
+   is measured in a second. */
+static const double trial_flops = 0.6e9;
+/* Time for the repetitions of one candidate on a machine that is busy with other things; a few calls otherwise. */
+static const double candidate_s = 20e-3;
+/* Two times this close are the same. */
+static const double same_time = 1.1;
+/* A later backend is preferred only if it is this much faster. */
+static const double clearly_faster = 1.1;
+/* A candidate this much slower than the best one is not tried again. */
+static const double hopeless = 1.5;
+
+/* The arrays of a trial.  T is the type of the images, M that of states. */
+typedef struct {
+  CordsConvShape shape;
+  CordsType type;
+  PetscInt n;
+  PetscBool recurrent;
+  CordsArray weights, gradient; /* M */
+  CordsArray in, out;           /* T: x and y, or dx and dy */
+  CordsArray z, next;           /* T, recurrent only: drive; x_next or du_before */
+  CordsArray state, state_next; /* M, recurrent only */
+  CordsArray expected;          /* result of the first candidate */
+  uint16_t *mask;
+} Trial;
+
+typedef struct {
+  PetscInt backend;
+  CordsConv conv;
+  double best_s, second_s; /* the two shortest times */
+  PetscBool dropped;
+} Candidate;
+
+/* Numbers in ±1 without a pattern that a kernel could profit from, never denormal. */
+static void FillMadeUp(CordsArray *array, uint32_t seed)
+{
+  size_t count = (size_t)array->items * array->elements;
+  uint32_t state = seed;
+
+  for (size_t k = 0; k < count; k++) {
+    float value;
+
+    state = state * 1664525u + 1013904223u;
+    value = (float)((int32_t)(state | 256u)) * 0x1p-31f;
+    if (array->type == CORDS_F64)
+      ((double *)array->data)[k] = (double)value;
+    else if (array->type == CORDS_BF16)
+      ((uint16_t *)array->data)[k] = CordsToBf16(value);
+    else
+      ((float *)array->data)[k] = value;
+  }
+}
+
+static PetscErrorCode MakeArray(CordsType type, PetscInt items, PetscInt elements, uint32_t seed, CordsArray *array)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsArrayCreate(type, items, elements, array));
+  FillMadeUp(array, seed);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode TrialCreate(const CordsConvShape *s, CordsType type, PetscInt n, Trial *t)
+{
+  PetscInt in = s->in_rows * s->in_columns * s->in_channels, out = s->out_rows * s->out_columns * s->out_channels;
+  PetscInt weights = s->in_channels * s->out_channels * s->kernel_rows * s->kernel_columns;
+  CordsType master = CordsTypeMaster(type);
+
+  PetscFunctionBegin;
+  *t = (Trial){.shape = *s, .type = type, .n = n};
+  t->recurrent = (PetscBool)(s->stride == 1 && s->in_rows == s->out_rows && s->in_columns == s->out_columns &&
+                             s->in_channels == s->out_channels);
+  PetscCall(MakeArray(master, 1, weights, 1, &t->weights));
+  PetscCall(MakeArray(master, 1, weights, 2, &t->gradient));
+  PetscCall(MakeArray(type, n, in, 3, &t->in));
+  PetscCall(MakeArray(type, n, out, 4, &t->out));
+  PetscCall(CordsArrayCreate(master, 1, PetscMax(PetscMax(n * in, n * out), weights), &t->expected));
+  if (!t->recurrent) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(MakeArray(type, 1, out, 5, &t->z));
+  PetscCall(MakeArray(type, n, out, 6, &t->next));
+  PetscCall(MakeArray(master, n, out, 7, &t->state));
+  PetscCall(MakeArray(master, n, out, 8, &t->state_next));
+  PetscCall(PetscCalloc1((size_t)n * CordsConvMaskWords(s), &t->mask));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode TrialDestroy(Trial *t)
+{
+  CordsArray *arrays[] = {&t->weights, &t->gradient, &t->in,         &t->out,     &t->z,
+                          &t->next,    &t->state,    &t->state_next, &t->expected};
+
+  PetscFunctionBegin;
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(arrays); k++) PetscCall(CordsArrayDestroy(arrays[k]));
+  PetscCall(PetscFree(t->mask));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* One call; result: the array it wrote to. */
+static PetscErrorCode Call(Trial *t, CordsConv conv, CordsConvOperation operation, const CordsArray **result)
+{
+  const CordsConvLaw law = {.keep = 0.8, .gain = 0.2};
+  void *rounded = t->type == CORDS_BF16 ? t->next.data : NULL;
+
+  PetscFunctionBegin;
+  if (operation == CORDS_CONV_BACKWARD_WEIGHTS) {
+    *result = &t->gradient;
+    PetscCall(CordsConvBackwardWeights(conv, t->n, t->in.data, t->out.data, t->gradient.data));
+  } else if (operation == CORDS_CONV_FORWARD && t->recurrent) {
+    *result = &t->state_next;
+    PetscCall(
+        CordsConvStep(conv, t->n, &law, t->in.data, t->z.data, 1, t->state.data, t->state_next.data, rounded, t->mask));
+  } else if (operation == CORDS_CONV_FORWARD) {
+    *result = &t->out;
+    PetscCall(CordsConvForward(conv, t->n, t->in.data, t->out.data, PETSC_FALSE));
+  } else if (t->recurrent) {
+    *result = &t->state_next;
+    PetscCall(CordsConvStepAdjoint(conv, t->n, &law, t->out.data, NULL, t->state.data, t->mask, t->state_next.data,
+                                   t->next.data));
+  } else {
+    *result = &t->in;
+    PetscCall(CordsConvBackwardData(conv, t->n, t->out.data, t->in.data, PETSC_FALSE));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Whether a result agrees with that of the first candidate: a fast transform may round more, but not by much. */
+static PetscBool Agrees(const Trial *t, const CordsArray *result)
+{
+  const double tolerance = t->type == CORDS_F64 ? 1e-11 : t->type == CORDS_F32 ? 5e-5 : 3e-2;
+  const CordsType master = CordsTypeMaster(t->type);
+  const size_t count = (size_t)result->items * result->elements;
+  double largest = 0, difference = 0;
+
+  for (size_t k = 0; k < count; k++) {
+    double expected = master == CORDS_F64 ? ((const double *)t->expected.data)[k]
+                                          : (double)((const float *)t->expected.data)[k],
+           found;
+    if (result->type == CORDS_BF16)
+      found = (double)CordsFromBf16(((const uint16_t *)result->data)[k]);
+    else
+      found = result->type == CORDS_F64 ? ((const double *)result->data)[k] : (double)((const float *)result->data)[k];
+    if (!isfinite(found)) return PETSC_FALSE;
+    largest = fmax(largest, fabs(expected));
+    difference = fmax(difference, fabs(found - expected));
+  }
+  return (PetscBool)(difference <= tolerance * largest);
+}
+
+/* The first call of each candidate compiles what it needs; its result is compared. */
+static PetscErrorCode WarmUp(Trial *t, CordsConvOperation operation, PetscInt count, Candidate candidates[])
+{
+  const CordsArray *result;
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < count; k++) {
+    candidates[k].best_s = candidates[k].second_s = INFINITY;
+    memset(t->gradient.data, 0, (size_t)t->gradient.elements * CordsTypeSize(t->gradient.type));
+    PetscCall(Call(t, candidates[k].conv, operation, &result));
+    if (k == 0)
+      CordsConvert(result->type, CordsTypeMaster(t->type), (size_t)result->items * result->elements, result->data,
+                   t->expected.data);
+    candidates[k].dropped = (PetscBool)(k > 0 && !Agrees(t, result));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* A time is trusted when it was reached twice. */
+static PetscBool Settled(const Candidate *c)
+{
+  return (PetscBool)(c->second_s <= same_time * c->best_s);
+}
+
+static void AddTime(Candidate *c, double time_s)
+{
+  c->second_s = fmin(c->second_s, fmax(time_s, c->best_s));
+  c->best_s = fmin(c->best_s, time_s);
+}
+
+/* Until every candidate's time is settled, or it is clear that it is not the best, or the machine is too busy. */
+static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt count, Candidate candidates[])
+{
+  const double begin_s = MPI_Wtime();
+  double fastest_s = INFINITY;
+  PetscBool settled = PETSC_FALSE;
+
+  PetscFunctionBegin;
+  while (!settled && MPI_Wtime() - begin_s < (double)count * candidate_s) {
+    settled = PETSC_TRUE;
+    for (PetscInt k = 0; k < count; k++) {
+      Candidate *c = &candidates[k];
+      const CordsArray *result;
+      double start_s = MPI_Wtime();
+
+      if (c->dropped) continue;
+      PetscCall(Call(t, c->conv, operation, &result));
+      AddTime(c, MPI_Wtime() - start_s);
+      if (Settled(c)) fastest_s = fmin(fastest_s, c->best_s);
+      c->dropped = (PetscBool)(Settled(c) && c->best_s > hopeless * fastest_s);
+      if (!Settled(c)) settled = PETSC_FALSE;
+    }
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The one to begin from, unless a later one is clearly faster. */
+static PetscInt Best(PetscInt count, const Candidate candidates[], PetscInt start, double *ahead)
+{
+  PetscInt best = start;
+  double next_s = INFINITY;
+
+  for (PetscInt k = 0; k < count; k++) {
+    if (!Settled(&candidates[k]) || !Settled(&candidates[best])) continue;
+    if (candidates[k].best_s * clearly_faster <= candidates[best].best_s) best = k;
+  }
+  for (PetscInt k = 0; k < count; k++)
+    if (k != best) next_s = fmin(next_s, candidates[k].best_s);
+  *ahead = isfinite(next_s) ? next_s / candidates[best].best_s : 0;
+  return best;
+}
+
+/* n images of a shape: all operations.  preferred: candidate to begin from for each operation, in and out. */
+static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type, CordsConvImages images, PetscInt n,
+                                    PetscInt count, Candidate candidates[], PetscInt preferred[],
+                                    CordsConvChoiceTable *table)
+{
+  Trial trial;
+
+  PetscFunctionBegin;
+  PetscCall(TrialCreate(shape, type, n, &trial));
+  for (PetscInt k = 0; k < count; k++) PetscCall(CordsConvSetWeights(candidates[k].conv, trial.weights.data));
+  for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
+    CordsConvChoice choice = {.shape = *shape,
+                              .type = type,
+                              .operation = (CordsConvOperation)operation,
+                              .images = images,
+                              .threads = omp_get_max_threads()};
+    PetscCall(WarmUp(&trial, choice.operation, count, candidates));
+    PetscCall(Repeat(&trial, choice.operation, count, candidates));
+    preferred[operation] = Best(count, candidates, preferred[operation], &choice.ahead);
+    choice.backend = candidates[preferred[operation]].backend;
+    CordsConvChoicePut(table, &choice);
+  }
+  PetscCall(TrialDestroy(&trial));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* All that can do it, but not the reference, and the plain matrix product only where nothing else can. */
+static PetscErrorCode FindCandidates(const CordsConvShape *shape, CordsType type, PetscInt *count,
+                                     Candidate candidates[CANDIDATES_MAX])
+{
+  const char *const *names;
+  PetscBool supports;
+  PetscInt all;
+
+  PetscFunctionBegin;
+  PetscCall(CordsConvBackendList(&all, &names, NULL));
+  *count = 0;
+  for (PetscInt k = 0; k < all && *count < CANDIDATES_MAX; k++) {
+    PetscCall(CordsConvBackendSupports(names[k], shape, type, &supports));
+    if (!supports) continue;
+    if (*count > 0 && (!strcmp(names[k], "reference") || !strcmp(names[k], "gemm"))) continue;
+    candidates[(*count)++] = (Candidate){.backend = k};
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table)
+{
+  Candidate candidates[CANDIDATES_MAX];
+  PetscInt count;
+
+  PetscFunctionBegin;
+  PetscCall(FindCandidates(shape, type, &count, candidates));
+  for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++) {
+    CordsConvChoice choice = {.shape = *shape,
+                              .type = type,
+                              .operation = (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT),
+                              .images = (CordsConvImages)(k % CORDS_CONV_IMAGES_COUNT),
+                              .threads = omp_get_max_threads(),
+                              .backend = candidates[0].backend};
+    CordsConvChoicePut(table, &choice);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table)
+{
+  Candidate candidates[CANDIDATES_MAX];
+  PetscInt count, preferred[CORDS_CONV_OPERATION_COUNT] = {0};
+  PetscInt many = (PetscInt)PetscMin(PetscMax(trial_flops / CordsConvFlops(shape), 2), IMAGES_MAX);
+  const char *const *names;
+  PetscInt all;
+
+  PetscFunctionBegin;
+  PetscCall(FindCandidates(shape, type, &count, candidates));
+  if (count == 1) {
+    PetscCall(CordsConvChoiceOrder(shape, type, table));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(CordsConvBackendList(&all, &names, NULL));
+  for (PetscInt k = 0; k < count; k++)
+    PetscCall(CordsConvCreate(shape, type, names[candidates[k].backend], &candidates[k].conv));
+  /* one image begins from the choice for many: fewer kernels, and fewer copies of the weights */
+  PetscCall(MeasureImages(shape, type, CORDS_CONV_MANY_IMAGES, many, count, candidates, preferred, table));
+  PetscCall(MeasureImages(shape, type, CORDS_CONV_ONE_IMAGE, 1, count, candidates, preferred, table));
+  for (PetscInt k = 0; k < count; k++) PetscCall(CordsConvDestroy(&candidates[k].conv));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
