@@ -1,5 +1,6 @@
 #include "bench/benchmark.h"
 
+#include "core/config.h"
 #include "core/log.h"
 #include "core/registry.h"
 
@@ -20,7 +21,7 @@ static const CordsBenchmarkType *const types[] = {
 
 enum { TYPE_COUNT = PETSC_STATIC_ARRAY_LENGTH(types), REPETITIONS_MAX = 1000 };
 
-const char *const CordsLimitNames[] = {"none", "f32", "f64", "bf16", "memory", "file"};
+const char *const CordsLimitNames[] = {"none", "f32", "f64", "bf16", "memory", "file", "peer"};
 
 PetscErrorCode CordsBenchmarkList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
@@ -37,11 +38,25 @@ PetscErrorCode CordsBenchmarkList(PetscInt *count, const char *const **names, co
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscBool IsChosen(const CordsBenchmarkType *type, const char *name)
+{
+  return name[0] ? (PetscBool)(strcmp(name, type->name) == 0) : type->by_default;
+}
+
+PetscErrorCode CordsBenchmarkConfigure(const char *name)
+{
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < TYPE_COUNT; i++) {
+    if (types[i]->configure && (IsChosen(types[i], name) || CordsConfigHelp())) PetscCall(types[i]->configure());
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsBenchmarkRun(CordsBench bench, const char *name)
 {
   PetscFunctionBegin;
   for (PetscInt i = 0; i < TYPE_COUNT; i++) {
-    if (name[0] ? strcmp(name, types[i]->name) == 0 : types[i]->by_default) PetscCall(types[i]->run(bench));
+    if (IsChosen(types[i], name)) PetscCall(types[i]->run(bench));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -72,7 +87,48 @@ double CordsBenchStepOperations(const CordsArchitecture *a)
   return operations;
 }
 
-static PetscErrorCode Keep(CordsBench bench, const CordsMeasurement *m)
+static PetscBool IsArithmetic(CordsLimit limit)
+{
+  return (PetscBool)(limit == CORDS_LIMIT_F32 || limit == CORDS_LIMIT_F64 || limit == CORDS_LIMIT_BF16);
+}
+
+/* What is told of a case that was only listed. */
+static PetscErrorCode PrintDry(CordsBench bench, const CordsMeasurement *m)
+{
+  PetscBool bytes = (PetscBool)(m->limit == CORDS_LIMIT_MEMORY || m->limit == CORDS_LIMIT_FILE);
+  const char *unit = m->limit == CORDS_LIMIT_NONE ? "units" : bytes ? "GB" : "GFLOP";
+
+  PetscFunctionBegin;
+  PetscCall(CordsLog(bench->context, "%-10s %-56s %10.3f %-5s limit: %s\n", m->benchmark, m->what,
+                     m->limit == CORDS_LIMIT_NONE ? m->amount : m->amount * 1e-9, unit, CordsLimitNames[m->limit]));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode PrintPeer(CordsBench bench, const CordsMeasurement *m)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsLog(bench->context, "%-10s %-56s %6.2f x the peer, spread %.0f %%; memory 1/%.1f of the peer's\n",
+                     m->benchmark, m->what, m->ratio, 100 * m->spread, m->memory_ratio));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode PrintRate(CordsBench bench, const CordsMeasurement *m)
+{
+  const char *unit = IsArithmetic(m->limit) ? "GFLOP" : "GB";
+  char gemm[32] = "";
+
+  PetscFunctionBegin;
+  if (m->gemm_ratio > 0) snprintf(gemm, sizeof gemm, "%5.2f x gemm", m->gemm_ratio);
+  if (m->limit == CORDS_LIMIT_NONE)
+    PetscCall(CordsLog(bench->context, "%-10s %-56s %10.1f units/s, spread %.0f %%\n", m->benchmark, m->what,
+                       m->amount / m->median_s, 100 * m->spread));
+  else
+    PetscCall(CordsLog(bench->context, "%-10s %-56s %8.1f %s/s  %5.2f of the limit  %-12s spread %.0f %%\n",
+                       m->benchmark, m->what, m->amount * 1e-9 / m->median_s, unit, m->ratio, gemm, 100 * m->spread));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsBenchKeep(CordsBench bench, const CordsMeasurement *m)
 {
   PetscFunctionBegin;
   if (bench->count == bench->capacity) {
@@ -80,33 +136,12 @@ static PetscErrorCode Keep(CordsBench bench, const CordsMeasurement *m)
     PetscCall(PetscRealloc((size_t)bench->capacity * sizeof *bench->measurements, &bench->measurements));
   }
   bench->measurements[bench->count++] = *m;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscBool IsArithmetic(CordsLimit limit)
-{
-  return (PetscBool)(limit == CORDS_LIMIT_F32 || limit == CORDS_LIMIT_F64 || limit == CORDS_LIMIT_BF16);
-}
-
-static PetscErrorCode Print(CordsBench bench, const CordsMeasurement *m)
-{
-  const char *unit = IsArithmetic(m->limit) ? "GFLOP" : m->limit == CORDS_LIMIT_NONE ? "units" : "GB";
-  double amount = m->limit == CORDS_LIMIT_NONE ? m->amount : m->amount * 1e-9;
-  char gemm[32] = "";
-
-  PetscFunctionBegin;
-  if (bench->dry) {
-    PetscCall(CordsLog(bench->context, "%-10s %-56s %10.3f %-5s limit: %s\n", m->benchmark, m->what, amount, unit,
-                       CordsLimitNames[m->limit]));
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  if (m->gemm_ratio > 0) snprintf(gemm, sizeof gemm, "%5.2f x gemm", m->gemm_ratio);
-  if (m->limit == CORDS_LIMIT_NONE)
-    PetscCall(CordsLog(bench->context, "%-10s %-56s %10.1f %s/s, spread %.0f %%\n", m->benchmark, m->what,
-                       amount / m->median_s, unit, 100 * m->spread));
+  if (bench->dry)
+    PetscCall(PrintDry(bench, m));
+  else if (m->limit == CORDS_LIMIT_PEER)
+    PetscCall(PrintPeer(bench, m));
   else
-    PetscCall(CordsLog(bench->context, "%-10s %-56s %8.1f %s/s  %5.2f of the limit  %-12s spread %.0f %%\n",
-                       m->benchmark, m->what, amount / m->median_s, unit, m->ratio, gemm, 100 * m->spread));
+    PetscCall(PrintRate(bench, m));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -132,7 +167,6 @@ PetscErrorCode CordsBenchMeasure(CordsBench bench, const char *benchmark, const 
     if (bench->limits[limit] > 0) m.ratio = amount / m.median_s / bench->limits[limit];
     if (bench->gemm[limit] > 0) m.gemm_ratio = amount / m.median_s / bench->gemm[limit];
   }
-  PetscCall(Keep(bench, &m));
-  PetscCall(Print(bench, &m));
+  PetscCall(CordsBenchKeep(bench, &m));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -18,6 +18,7 @@ typedef enum {
   CORDS_LIMIT_BF16,
   CORDS_LIMIT_MEMORY, /* bytes/s of a triad */
   CORDS_LIMIT_FILE,   /* bytes/s written and flushed */
+  CORDS_LIMIT_PEER,   /* another program that does the same work; no limit of the machine */
   CORDS_LIMIT_COUNT
 } CordsLimit;
 extern const char *const CordsLimitNames[];
@@ -30,6 +31,10 @@ typedef struct {
   double spread;           /* (slowest − fastest) / median */
   double ratio;            /* rate at the median over the limit */
   double gemm_ratio;       /* over BLAS' matrix product of the type; 0 if there is none */
+  double value;            /* what the case varies: side of the image, steps, ...; 0: nothing */
+  double peak_bytes;       /* largest resident set of the process in a case alone; 0: not measured */
+  double planned_bytes;    /* what the plan of the rollout said; 0: there is none */
+  double memory_ratio;     /* the peer's peak_bytes over ours; 0: there is none */
 } CordsMeasurement;
 
 typedef struct {
@@ -50,6 +55,9 @@ typedef PetscErrorCode (*CordsBenchWork)(void *data);
 PetscErrorCode CordsBenchMeasure(CordsBench bench, const char *benchmark, const char *what, CordsLimit limit,
                                  double amount, CordsBenchWork work, void *data);
 
+/* Keep and print a result that was measured in another way (copied). */
+PetscErrorCode CordsBenchKeep(CordsBench bench, const CordsMeasurement *measurement);
+
 /* Median and spread of `count` times; sorts them. */
 void CordsBenchStatistics(PetscInt count, double seconds[], double *median, double *spread);
 
@@ -65,9 +73,12 @@ typedef struct {
   const char *about;
   PetscBool by_default; /* part of `cords bench` without a name */
   PetscErrorCode (*run)(CordsBench bench);
+  PetscErrorCode (*configure)(void); /* declare and read options of its own; may be NULL */
 } CordsBenchmarkType;
 
 PetscErrorCode CordsBenchmarkList(PetscInt *count, const char *const **names, const char *const **abouts);
+/* Options of those that CordsBenchmarkRun will run; for -help of all. */
+PetscErrorCode CordsBenchmarkConfigure(const char *name);
 /* Run one by name, or all default ones for "". */
 PetscErrorCode CordsBenchmarkRun(CordsBench bench, const char *name);
 

@@ -7,6 +7,17 @@ static size_t ImageNumbers(const CordsArchitecture *a)
   return (size_t)a->image_rows * a->image_columns * a->image_channels;
 }
 
+/* PyTorch's initial biases are zero, which would leave the spontaneous phase at rest. */
+static void SetBiases(CordsModel model)
+{
+  for (PetscInt t = 0; t < model->tensor_count; t++) {
+    float *values = model->tensors[t].data;
+    if (strncmp(model->tensors[t].name, "conv_bias.", 10) != 0) continue;
+    for (PetscInt k = 0; k < CordsTensorSize(&model->tensors[t]); k++)
+      values[k] = (float)((double)((k * 2246822519u) % 1000) / 5000 - 0.1);
+  }
+}
+
 PetscErrorCode CordsBenchNetworkCreate(CordsContext context, const CordsArchitecture *architecture, CordsType type,
                                        PetscInt batch, CordsBenchNetwork *network)
 {
@@ -18,6 +29,7 @@ PetscErrorCode CordsBenchNetworkCreate(CordsContext context, const CordsArchitec
   network->batch = batch;
   PetscCall(CordsModelCreate(architecture, CORDS_FORM_RECURRENT, &network->model));
   PetscCall(CordsModelInitialise(network->model, context->seed));
+  SetBiases(network->model);
   PetscCall(PetscMalloc1((size_t)batch * image, &network->images));
   PetscCall(PetscCalloc1((size_t)batch * architecture->classes, &network->labels));
   PetscCall(PetscCalloc1((size_t)batch * architecture->classes, &network->logits));

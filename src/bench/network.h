@@ -26,7 +26,8 @@ typedef struct {
   double gradient_norm;
 } CordsBenchNetwork;
 
-/* Recurrent model with PyTorch's initialisation and random images, from the seed of the context. */
+/* Recurrent model with PyTorch's initialisation from the seed of the context, but biases that are not zero; some images
+   and labels. */
 PetscErrorCode CordsBenchNetworkCreate(CordsContext context, const CordsArchitecture *architecture, CordsType type,
                                        PetscInt batch, CordsBenchNetwork *network);
 PetscErrorCode CordsBenchNetworkDestroy(CordsBenchNetwork *network);

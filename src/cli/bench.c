@@ -37,6 +37,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscCall(CordsOptionString("-scratch", "folder where files are written whose rate is measured", sizeof bench.scratch,
                               bench.scratch));
   PetscCall(CordsOptionString("-output", "result file to write (HDF5); empty: none", sizeof output, output));
+  PetscCall(CordsBenchmarkConfigure(benchmark));
   CordsCheckUser(!(bench.dry && output[0]), PETSC_COMM_WORLD,
                  "-output: a dry run has nothing to write; leave out -dry");
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -60,16 +61,21 @@ static PetscErrorCode PrintLimits(CordsContext context)
 static const CordsSchema
     name_schema = {"bench/benchmark", "case,character", "1", "what was measured, as text: benchmark and case"},
     number_schemas[] = {{"bench/amount", "case", "1", "operations or bytes of one repetition"},
-                        {"bench/median", "case", "s", "median time of one repetition"},
+                        {"bench/median", "case", "s", "median time of one repetition; 0 where only a ratio is told"},
                         {"bench/spread", "case", "1", "slowest minus fastest time over the median"},
-                        {"bench/ratio", "case", "1", "rate over the limit of the machine; 0 where there is none"},
-                        {"bench/gemm_ratio", "case", "1", "rate over that of BLAS; 0 where there is none"}},
+                        {"bench/ratio", "case", "1", "rate over the limit; 0 where there is none"},
+                        {"bench/gemm_ratio", "case", "1", "rate over that of BLAS; 0 where there is none"},
+                        {"bench/value", "case", "1", "what the case varies, in the unit that its name says"},
+                        {"bench/peak_memory", "case", "B", "largest resident set during the case; 0 if not measured"},
+                        {"bench/planned_memory", "case", "B", "memory that the plan said; 0 where there is none"},
+                        {"bench/memory_ratio", "case", "1", "memory of the peer over ours; 0 where there is none"}},
     limit_schema = {"bench/limit", "case", "1",
-                    "what the ratio refers to: 0 none, 1 f32, 2 f64, 3 bf16, 4 memory, 5 file"};
+                    "what the ratio refers to: 0 none, 1 f32, 2 f64, 3 bf16, 4 memory, 5 file, 6 peer"};
 
 static PetscErrorCode AppendCase(CordsResults results, const CordsMeasurement *m)
 {
-  const double numbers[] = {m->amount, m->median_s, m->spread, m->ratio, m->gemm_ratio};
+  const double numbers[] = {m->amount, m->median_s,   m->spread,        m->ratio,       m->gemm_ratio,
+                            m->value,  m->peak_bytes, m->planned_bytes, m->memory_ratio};
   char text[WHAT_LENGTH + 32] = "";
   PetscInt64 limit = m->limit;
   PetscInt64 rows = bench.context->rank == 0 ? 1 : 0;
@@ -84,41 +90,44 @@ static PetscErrorCode AppendCase(CordsResults results, const CordsMeasurement *m
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Before the work, so that a file that cannot be written is not found out after it. */
-static PetscErrorCode Open(CordsContext context, CordsResults *results)
+static PetscErrorCode Write(CordsContext context)
 {
   PetscInt64 length = WHAT_LENGTH + 32;
+  CordsResults results;
 
   PetscFunctionBegin;
-  PetscCall(CordsResultsCreate(context, output, results));
-  PetscCall(CordsResultsDeclare(*results, &name_schema, CORDS_FILE_U8, 1, &length));
-  PetscCall(CordsResultsDeclare(*results, &limit_schema, CORDS_FILE_I64, 0, NULL));
+  PetscCall(CordsResultsCreate(context, output, &results));
+  PetscCall(CordsResultsDeclare(results, &name_schema, CORDS_FILE_U8, 1, &length));
+  PetscCall(CordsResultsDeclare(results, &limit_schema, CORDS_FILE_I64, 0, NULL));
   for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(number_schemas); k++) {
-    PetscCall(CordsResultsDeclare(*results, &number_schemas[k], CORDS_FILE_F64, 0, NULL));
+    PetscCall(CordsResultsDeclare(results, &number_schemas[k], CORDS_FILE_F64, 0, NULL));
   }
+  for (PetscInt k = 0; k < bench.count; k++) PetscCall(AppendCase(results, &bench.measurements[k]));
+  PetscCall(CordsResultsCommit(&results, "bench", 0, NULL));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Write(CordsResults *results)
+/* So that a file that cannot be written is found out before the work, not after it. */
+static PetscErrorCode TryOutput(CordsContext context)
 {
+  CordsResults results;
+
   PetscFunctionBegin;
-  for (PetscInt k = 0; k < bench.count; k++) PetscCall(AppendCase(*results, &bench.measurements[k]));
-  PetscCall(CordsResultsCommit(results, "bench", 0, NULL));
+  PetscCall(CordsResultsCreate(context, output, &results));
+  PetscCall(CordsResultsDestroy(&results));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode Run(CordsContext context, int *exit_status)
 {
-  CordsResults results = NULL;
-
   PetscFunctionBegin;
-  if (output[0]) PetscCall(Open(context, &results));
+  if (output[0]) PetscCall(TryOutput(context));
   if (!bench.dry) {
     PetscCall(CordsBenchLimits(&bench));
     PetscCall(PrintLimits(context));
   }
   PetscCall(CordsBenchmarkRun(&bench, benchmark));
-  if (results) PetscCall(Write(&results));
+  if (output[0]) PetscCall(Write(context));
   PetscCall(PetscFree(bench.measurements));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -1,6 +1,7 @@
 """cords bench as a user types it: what would be measured, a small real run and its file, bad input, the peer."""
 
 import re
+import subprocess
 import unittest
 
 import commands
@@ -11,7 +12,8 @@ TINY = ["-architecture_channels", "4,6,6", "-architecture_strides", "1,2,1", "-a
         "-architecture_image_columns", 16, "-architecture_stem_channels", 4, "-architecture_stimulus_steps", 6,
         "-architecture_spontaneous_steps", 4, "-architecture_return_steps", 4]
 NAMES = ("conv", "rollout", "gradient", "jacobian", "checkpoint")
-ARRAYS = {"benchmark": "1", "amount": "1", "limit": "1", "median": "s", "spread": "1", "ratio": "1", "gemm_ratio": "1"}
+ARRAYS = {"benchmark": "1", "amount": "1", "limit": "1", "median": "s", "spread": "1", "ratio": "1",
+          "gemm_ratio": "1", "value": "1", "peak_memory": "B", "planned_memory": "B", "memory_ratio": "1"}
 
 
 def text(attribute):
@@ -74,6 +76,51 @@ class Real(commands.Test):
         self.assertIn("loader     left out: give the directory of fashion_mnist with -data", printed)
 
 
+def has_torch():
+    return subprocess.run(["/usr/bin/python3", "-c", "import torch, h5py"], capture_output=True).returncode == 0
+
+
+class Peer(commands.Test):
+    @unittest.skipUnless(has_torch(), "the peer needs Debian's python3-torch, which is not installed")
+    def test_ratios(self):
+        path = self.folder / "peer.h5"
+        printed = self.done("bench", "peer", *TINY, "-batch", 3, "-repetitions", 2, "-peer_steps", 5, "-scratch",
+                            self.folder, "-output", path)
+        for kind in ("f32", "bf16"):
+            self.assertRegex(printed, rf"{kind} custom trial, 4 \+ 5 steps, batch 3 +\d+\.\d\d x the peer, spread \d+ %")
+            self.assertRegex(printed, rf"{kind} custom training step, 4 \+ 5 \+ 4 steps, batch 2 +\d+\.\d\d x the peer")
+        differences = [float(found) for found in re.findall(r"differ from the peer's by (\S+);", printed)]
+        self.assertEqual(len(differences), 4)
+        self.assertLess(max(differences[0], differences[2]), 1e-5)  # f32
+        self.assertNotIn(" s ", printed.split("flushed")[1], "absolute times are nobody's business")
+        with h5py.File(path) as file:
+            self.assertEqual(list(file["bench/limit"]), [6, 6, 6, 6])
+            self.assertTrue((file["bench/memory_ratio"][()] > 0).all() and (file["bench/peak_memory"][()] > 1e6).all())
+            self.assertTrue((file["bench/ratio"][()] > 0).all() and (file["bench/median"][()] == 0).all())
+        self.assertEqual([p.name for p in self.folder.glob("*bench-peer*")], [])
+
+    def test_peer_that_disagrees(self):
+        """Times of other work are not compared."""
+        script = self.folder / "liar.py"
+        script.write_text("import sys, json\nfor line in sys.stdin:\n    print(json.dumps({'logits': [[1.0] * 1000] * 2, "
+                          "'seconds': 1.0, 'peak_bytes': 1}), flush=True)\n")
+        self.assert_mistake(["bench", "peer", *TINY, "-batch", 2, "-repetitions", 1, "-scratch", self.folder,
+                             "-peer_script", script], "trial differ", "times say nothing")
+
+    def test_peer_that_is_not_there(self):
+        words = ["bench", "peer", *TINY, "-batch", 2, "-repetitions", 1, "-scratch", self.folder]
+        script = self.folder / "dies.py"
+        script.write_text("raise SystemExit(1)\n")
+        self.assert_mistake([*words, "-peer_script", self.folder / "none.py"], "-peer_script", "none.py")
+        self.assert_mistake([*words, "-peer_python", "/none/python"], "-peer_python /none/python")
+        self.assert_mistake([*words, "-peer_script", script], "dies.py", "without an answer", "python3-torch")
+
+    def test_dry(self):
+        printed = self.done("bench", "peer", "-dry", "-peer_steps", 100)
+        self.assertRegex(printed, r"f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP limit: peer")
+        self.assertRegex(printed, r"bf16 R8 training step, 100 \+ 100 \+ 100 steps, batch 2 +4107\.\d+ GFLOP")
+
+
 class BadInput(commands.Test):
     def test_mistakes(self):
         for words, expected in (
@@ -82,6 +129,10 @@ class BadInput(commands.Test):
                 (["conv", "-batch", "many"], ["-batch", "many"]),
                 (["conv", "-dry", "-output", self.folder / "x.h5"], ["-output", "-dry"]),
                 (["conv", "-repetition", 3], ["-repetition", "-repetitions"]),
+                (["conv", "-peer_steps", 3], ["-peer_steps"]),
+                (["peer", "-peer_steps", 0], ["-peer_steps", "0"]),
+                (["peer", "-peer_steps", 2], ["-peer_steps", "3 steps"]),
+                (["peer", "-architecture_phi", "tanh"], ["relu"]),
                 (["conv", "-architecture_preset", "R9"], ["R9"])):
             with self.subTest(words):
                 self.assert_mistake(["bench", *words, *(() if "-architecture_preset" in words else TINY)], *expected)

@@ -12,8 +12,8 @@ static void TestLimits(void **state)
 
   snprintf(bench.scratch, sizeof bench.scratch, "%s", SupportPath("."));
   SupportCall(CordsBenchLimits(&bench));
-  for (int k = 1; k < CORDS_LIMIT_COUNT; k++) assert_true(bench.limits[k] > 0);
-  assert_true(bench.limits[CORDS_LIMIT_NONE] == 0);
+  for (int k = 1; k < CORDS_LIMIT_PEER; k++) assert_true(bench.limits[k] > 0);
+  assert_true(bench.limits[CORDS_LIMIT_NONE] == 0 && bench.limits[CORDS_LIMIT_PEER] == 0);
   assert_true(bench.limits[CORDS_LIMIT_F32] > 1.2 * bench.limits[CORDS_LIMIT_F64]); /* twice as many in a register */
   assert_true(bench.gemm[CORDS_LIMIT_F32] > 0 && bench.gemm[CORDS_LIMIT_F64] > 0);
   assert_true(bench.gemm[CORDS_LIMIT_F64] < 1.2 * bench.limits[CORDS_LIMIT_F64]);
