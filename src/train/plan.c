@@ -14,7 +14,7 @@
 
 /* One step of the largest area for all images at a time, and one block of it: what keeps an area's two states in the
    cache of a core, and a block's states in the cache that cores share. */
-static const double step_bytes = 1.0e6, block_bytes = 8.0e6;
+static const double step_bytes = 1.0e6, block_bytes = 16.0e6;
 
 /* Work of a recorded step there and back over that of one forward: data and weight gradients cost one forward each. */
 enum { RECORDED_WORK = 3 };
