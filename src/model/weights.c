@@ -9,8 +9,9 @@ struct _p_CordsWeights {
   CordsModel model;
   CordsType type; /* of the effective weights and their gradients */
   CordsConv convs[CORDS_CONNECTIONS_MAX];
-  CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [row][column][in][out] each */
-  CordsArray work;                             /* the largest effective weight */
+  CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [row][column][in][out] each, made when wanted */
+  float *shared;                               /* where gradients are collected instead; NULL: nowhere else */
+  CordsArray work[2];                          /* the largest effective weight; the second made when wanted */
 };
 
 static PetscInt RowLength(const CordsConvShape *shape)
@@ -53,10 +54,9 @@ PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights
     const CordsConvShape *shape = &a->connections[k].shape;
     PetscInt size = shape->out_channels * RowLength(shape);
     PetscCall(CordsConvCreate(shape, ImageType(a, k, type), NULL, &(*weights)->convs[k]));
-    PetscCall(CordsArrayCreate((*weights)->type, 1, size, &(*weights)->gradients[k]));
     largest = PetscMax(largest, size);
   }
-  PetscCall(CordsArrayCreate((*weights)->type, 1, largest, &(*weights)->work));
+  PetscCall(CordsArrayCreate((*weights)->type, 1, largest, &(*weights)->work[0]));
   PetscCall(CordsWeightsUpdate(*weights));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -69,7 +69,7 @@ PetscErrorCode CordsWeightsDestroy(CordsWeights *weights)
     PetscCall(CordsConvDestroy(&(*weights)->convs[k]));
     PetscCall(CordsArrayDestroy(&(*weights)->gradients[k]));
   }
-  PetscCall(CordsArrayDestroy(&(*weights)->work));
+  for (int k = 0; k < 2; k++) PetscCall(CordsArrayDestroy(&(*weights)->work[k]));
   PetscCall(PetscFree(*weights));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -83,8 +83,8 @@ PetscErrorCode CordsWeightsUpdate(CordsWeights weights)
     const CordsConvShape *shape = &model->architecture.connections[k].shape;
     PetscInt g = CordsModelConnectionTensor(model, k);
     CordsWeightNormForward(shape->out_channels, RowLength(shape), model->tensors[g].data, model->tensors[g + 1].data,
-                           weights->type, weights->work.data);
-    PetscCall(CordsConvSetWeights(weights->convs[k], weights->work.data));
+                           weights->type, weights->work[0].data);
+    PetscCall(CordsConvSetWeights(weights->convs[k], weights->work[0].data));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -94,17 +94,44 @@ CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection)
   return weights->convs[connection];
 }
 
+PetscErrorCode CordsWeightsCollectIn(CordsWeights weights, float *gradient)
+{
+  PetscFunctionBegin;
+  if (weights->type == CORDS_F32) weights->shared = gradient;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Place of v of a connection in an array in the order of model->values. */
+static float *PlaceOfV(CordsWeights weights, PetscInt connection, float *values)
+{
+  CordsModel model = weights->model;
+  const CordsTensor *v = &model->tensors[CordsModelConnectionTensor(model, connection) + 1];
+
+  return values + (v->data - model->values);
+}
+
+static PetscInt WeightCount(CordsWeights weights, PetscInt connection)
+{
+  const CordsConvShape *shape = &weights->model->architecture.connections[connection].shape;
+
+  return shape->out_channels * RowLength(shape);
+}
+
 void *CordsWeightsGradient(CordsWeights weights, PetscInt connection)
 {
-  return weights->gradients[connection].data;
+  CordsArray *own = &weights->gradients[connection];
+
+  if (weights->shared) return PlaceOfV(weights, connection, weights->shared);
+  if (!own->data && CordsArrayCreate(weights->type, 1, WeightCount(weights, connection), own)) return NULL;
+  return own->data;
 }
 
 PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights)
 {
   PetscFunctionBegin;
   for (PetscInt k = 0; k < weights->model->architecture.connection_count; k++) {
-    CordsArray *gradient = &weights->gradients[k];
-    memset(gradient->data, 0, (size_t)gradient->elements * CordsTypeSize(gradient->type));
+    if (!weights->shared && !weights->gradients[k].data) continue; /* zero when it is made */
+    memset(CordsWeightsGradient(weights, k), 0, (size_t)WeightCount(weights, k) * CordsTypeSize(weights->type));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -133,17 +160,39 @@ static void Transpose(const CordsConvShape *s, CordsType type, const void *from,
   }
 }
 
+/* What was collected for a connection, moved out of the shared array whose place then is zero. */
+static PetscErrorCode TakeCollected(CordsWeights weights, PetscInt connection, const void **collected)
+{
+  size_t bytes = (size_t)WeightCount(weights, connection) * CordsTypeSize(weights->type);
+  void *place = CordsWeightsGradient(weights, connection);
+
+  PetscFunctionBegin;
+  *collected = place;
+  if (!weights->shared) PetscFunctionReturn(PETSC_SUCCESS);
+  if (!weights->work[1].data) {
+    PetscCall(CordsArrayCreate(weights->type, 1, weights->work[0].elements, &weights->work[1]));
+  }
+  memcpy(weights->work[1].data, place, bytes);
+  memset(place, 0, bytes);
+  *collected = weights->work[1].data;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
 {
   CordsModel model = weights->model;
 
   PetscFunctionBegin;
+  PetscCheck(!weights->shared || weights->shared == gradient, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "collected in another array");
   for (PetscInt k = 0; k < model->architecture.connection_count; k++) {
     const CordsConvShape *shape = &model->architecture.connections[k].shape;
     const CordsTensor *g = &model->tensors[CordsModelConnectionTensor(model, k)], *v = g + 1;
-    Transpose(shape, weights->type, weights->gradients[k].data, weights->work.data);
-    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type, weights->work.data,
-                           gradient + (g->data - model->values), gradient + (v->data - model->values));
+    const void *collected;
+    PetscCall(TakeCollected(weights, k, &collected));
+    Transpose(shape, weights->type, collected, weights->work[0].data);
+    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type,
+                           weights->work[0].data, gradient + (g->data - model->values), PlaceOfV(weights, k, gradient));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

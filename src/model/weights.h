@@ -28,6 +28,11 @@ CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection);
 void *CordsWeightsGradient(CordsWeights weights, PetscInt connection);
 PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights);
 
+/* Collect in the places of v in `gradient` (in the order of model->values, borrowed until it is NULL again) instead of
+   arrays of the weights' own, which saves as much memory as all weights take.  CordsWeightsAddGradient must then be
+   given the same array, whose places of v hold nothing else.  float32 and bf16 only: ignored for f64. */
+PetscErrorCode CordsWeightsCollectIn(CordsWeights weights, float *gradient);
+
 /* gradient (float, in the order of model->values) += (∂w/∂(g,v))ᵀ ∂L/∂w for every connection. */
 PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient);
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { BLOCKS_CUT_SHORT = 8 /* by the ends of phases, one at most for each */ };
+enum { BLOCKS_CUT_SHORT = 3 /* by the ends of the phases of a recorded run and the start of what is kept */ };
 enum { WORK_ARRAYS = 3 /* of the system: area input, its adjoint, skip */ };
 
 static CordsArray Size(CordsType type, PetscInt items, PetscInt elements)
@@ -47,8 +47,10 @@ CordsFusedArrays CordsFusedArraysSize(CordsSystem system, const CordsPlan *plan,
   }
   a.drive = Size(type, block * n, largest);
   if (!record) return a;
-  a.synaptic = Size(type, block * n, largest);
-  for (int k = 0; k < 3; k++) a.gradient[k] = Size(master, block * n, largest);
+  for (PetscInt i = 0; i < area_count; i++) {
+    CordsArray *place = &a.gradient[i % 3];
+    *place = Size(master, block * n, PetscMax(place->elements, CordsSystemNeurons(system, i)));
+  }
   if (again > 0) {
     a.starts =
         Size(master, ((again + block - 1) / block + BLOCKS_CUT_SHORT) * n, CordsSystemOffset(system, area_count));

@@ -13,8 +13,8 @@ typedef struct {
   CordsArray running[CORDS_AREAS_MAX];                             /* M: state at the end of the last block */
   CordsArray lambda[CORDS_AREAS_MAX];                              /* M: ∂L/∂r at the start of the last block */
   CordsArray starts;                                               /* M: whole states at the starts of blocks */
-  CordsArray drive, synaptic;                                      /* T [block]: z, ∂L/∂u */
-  CordsArray gradient[3];                                          /* M [block]: ∂L/∂r, area i in i mod 3 */
+  CordsArray drive;       /* T [block]: z on the way there, ∂L/∂u on the way back */
+  CordsArray gradient[3]; /* M [block]: ∂L/∂r, area i in i mod 3 */
 } CordsFusedArrays;
 
 /* Sizes without memory: every array with its type, items and elements, data NULL. */

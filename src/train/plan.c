@@ -125,7 +125,7 @@ static PetscBool Fit(CordsSystem system, const CordsPlanTask *task, double room,
 
   *smallest = INFINITY;
   for (PetscInt images = fast.images;; images = (images + 1) / 2) {
-    for (PetscInt block = fast.block;; block = (block + 1) / 2) {
+    for (PetscInt block = fast.block; block > 0; block--) {
       CordsPlan plan = {.images = images, .block = block, .kept = fast.kept}, none = {images, block, 0};
       *smallest = PetscMin(*smallest, Bytes(system, task, &none));
       plan.kept = MostKept(system, task, plan, room);
@@ -133,7 +133,6 @@ static PetscBool Fit(CordsSystem system, const CordsPlanTask *task, double room,
         *best = plan;
         found = PETSC_TRUE;
       }
-      if (block == 1) break;
     }
     if (images == 1) break;
   }

@@ -27,18 +27,34 @@ struct _p_CordsTrial {
   double spontaneous; /* S so far */
 };
 
-/* The process's memory beside the rollout that is not there yet: gradient and two moments of the optimiser, the inputs
-   of a batch, states. */
+/* What kernels and libraries take for themselves while they work. */
+static const double library_bytes = 13e6;
+
+static double LargestWeight(const CordsArchitecture *a)
+{
+  double largest = 0;
+
+  for (PetscInt k = 0; k < a->connection_count; k++) {
+    const CordsConvShape *s = &a->connections[k].shape;
+    largest = PetscMax(largest, (double)s->in_channels * s->out_channels * s->kernel_rows * s->kernel_columns);
+  }
+  return largest;
+}
+
+/* The process's memory beside the rollout that is not there yet: weights backwards, gradient and two moments of the
+   optimiser, the inputs of a batch, states. */
 static double OtherBytes(CordsTrial t, PetscInt batch_local)
 {
   CordsModel model = CordsSystemModel(t->system);
   const CordsArchitecture *a = &model->architecture;
   double image = (double)a->image_rows * a->image_columns * a->image_channels;
   double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
+  double numbers = 3.0 * model->learnable_values + LargestWeight(a) + batch_local * image +
+                   2.0 * CordsArchitectureNeurons(a) +
+                   t->cost.plan.images * (image + 2 * stem + 6.0 * CordsSystemNeurons(t->system, 0));
 
-  return sizeof(float) * (3.0 * model->learnable_values + batch_local * image +
-                          t->cost.plan.images * (image + 2 * stem + 6.0 * CordsSystemNeurons(t->system, 0)) +
-                          2.0 * CordsArchitectureNeurons(a));
+  return (double)CordsTypeSize(CordsSystemType(t->system)) * model->learnable_values + sizeof(float) * numbers +
+         library_bytes;
 }
 
 static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
@@ -257,6 +273,7 @@ PetscErrorCode CordsTrialGradient(CordsTrial trial, PetscInt n, PetscInt total, 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(CordsSystemUpdate(t->system));
+  PetscCall(CordsWeightsCollectIn(CordsSystemWeights(t->system), gradient));
   PetscCall(CordsSystemZeroGradient(t->system));
   if (t->spontaneous_steps > 0) {
     PetscCall(CordsRolloutSpontaneous(t->rollout, t->spontaneous_steps, t->baseline.data));

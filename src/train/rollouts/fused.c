@@ -231,13 +231,12 @@ static PetscErrorCode AreaBackwardInTime(CordsRollout rollout, const Block *bloc
 
   PetscFunctionBegin;
   PetscCall(CordsSystemThroughPhi(rollout->system, area, rollout->n, MasksAt(rollout, place, area, last), lambda,
-                                  PartAt(rollout, &d->arrays.synaptic, area, last)));
+                                  PartAt(rollout, &d->arrays.drive, area, last)));
   for (PetscInt t = last; t >= 0 && block->start + t > 0; t--) {
-    PetscCall(CordsSystemFusedStepAdjoint(rollout->system, area, rollout->n,
-                                          PartAt(rollout, &d->arrays.synaptic, area, t),
+    PetscCall(CordsSystemFusedStepAdjoint(rollout->system, area, rollout->n, PartAt(rollout, &d->arrays.drive, area, t),
                                           PartAt(rollout, &d->arrays.gradient[area % 3], area, t), lambda,
                                           t > 0 ? MasksAt(rollout, place, area, t - 1) : NULL, lambda,
-                                          t > 0 ? PartAt(rollout, &d->arrays.synaptic, area, t - 1) : NULL));
+                                          t > 0 ? PartAt(rollout, &d->arrays.drive, area, t - 1) : NULL));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -263,7 +262,7 @@ static PetscErrorCode AreaBackward(CordsRollout rollout, const Block *block, con
 {
   Data *d = rollout->data;
   PetscInt items = block->steps * rollout->n, skipped = block->start == 0 ? 1 : 0; /* r[0] has no gradient */
-  const void *du = d->arrays.synaptic.data, *r = StatesAt(rollout, place, area, 0);
+  const void *du = d->arrays.drive.data, *r = StatesAt(rollout, place, area, 0);
 
   PetscFunctionBegin;
   PetscCall(CordsRolloutAddLoss(rollout, observer, area, block->start + skipped, block->steps - skipped,
