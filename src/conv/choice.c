@@ -178,7 +178,7 @@ static PetscErrorCode Tell(CordsContext context, Outcome *outcome)
   PetscFunctionBegin;
   PetscCallMPI(MPI_Bcast(outcome, sizeof *outcome, MPI_BYTE, 0, context->comm));
   CordsCheckUser(!outcome->foreign || !settings.file_named, context->comm,
-                 "-kernel_cache %s: the file holds something else than kernel choices; give the name of a new file",
+                 "-kernel_cache %s: it holds something else than kernel choices; give the name of a new file",
                  settings.path);
   CordsCheckUser(!outcome->unwritten[0] || !settings.file_named, context->comm, "-kernel_cache %s: %s", settings.path,
                  outcome->unwritten);

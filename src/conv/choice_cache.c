@@ -134,13 +134,18 @@ PetscErrorCode CordsConvCacheRead(const char *path, CordsConvChoiceTable *table,
   CordsContextData context = Alone();
   char identity[IDENTITY_MAX], *text = NULL;
   CordsConvChoiceTable *found;
+  struct stat status;
   PetscInt refused;
   PetscErrorCode ierr;
 
   PetscFunctionBegin;
   note[0] = '\0';
   *state = CORDS_CONV_CACHE_ABSENT;
-  if (access(path, F_OK)) PetscFunctionReturn(PETSC_SUCCESS);
+  if (stat(path, &status)) PetscFunctionReturn(PETSC_SUCCESS);
+  if (!S_ISREG(status.st_mode)) { /* a folder or a device */
+    *state = CORDS_CONV_CACHE_FOREIGN;
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
   PetscCall(Identity(identity));
   PetscCall(PetscPushErrorHandler(Catch, NULL));
   ierr = ReadFile(&context, path, identity, &text, state);

@@ -53,7 +53,7 @@ typedef enum {
   CORDS_CONV_CACHE_GOOD,
   CORDS_CONV_CACHE_OTHER,   /* of another processor or version */
   CORDS_CONV_CACHE_DAMAGED, /* or no HDF5 file at all */
-  CORDS_CONV_CACHE_FOREIGN  /* a good file that holds something else */
+  CORDS_CONV_CACHE_FOREIGN  /* a good file that holds something else, or no file but a folder */
 } CordsConvCacheState;
 
 /* Put the choices of the file into the table if it is good.  note: a sentence without a full stop about a file that

@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include "conv/choice.h"
 #include "io/run_info.h"
 
 #include <stddef.h>
@@ -36,6 +37,29 @@ static PetscErrorCode MomentTensors(CordsOptimizer optimizer, int which, CordsTe
 
 static const char *const moment_groups[2] = {"optimizer/moment1", "optimizer/moment2"};
 
+/* The choices of kernels, so that a continued run computes bit by bit as this one would. */
+static PetscErrorCode WriteKernels(CordsH5 file)
+{
+  char *text;
+
+  PetscFunctionBegin;
+  PetscCall(CordsConvChoiceGetText(&text));
+  PetscCall(CordsH5WriteText(file, "train", "kernels", text));
+  PetscCall(PetscFree(text));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode ReadKernels(CordsContext context, CordsH5 file)
+{
+  char *text;
+
+  PetscFunctionBegin;
+  PetscCall(CordsH5ReadText(file, "train", "kernels", &text));
+  if (text) PetscCall(CordsConvChoiceSetText(context, CordsH5Path(file), text));
+  PetscCall(PetscFree(text));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsCheckpointWrite(CordsContext context, const char *path, const char *stages,
                                     const CordsTrainState *state, CordsStage stage, CordsOptimizer optimizer,
                                     PetscInt input_count, const char *const inputs[])
@@ -60,6 +84,7 @@ PetscErrorCode CordsCheckpointWrite(CordsContext context, const char *path, cons
   }
   PetscCall(CordsH5WriteReal(file, "train", "row_norm", state->row_norm));
   PetscCall(CordsH5WriteText(file, "train", "stages", stages));
+  PetscCall(WriteKernels(file));
   PetscCall(CordsH5WriteInt(file, "train", "seed", (PetscInt64)context->seed));
   PetscCall(CordsH5WriteArray(file, &row_schema, CORDS_FILE_F64, 1, &metric_count, &state->row));
   PetscCall(CordsRunInfoWrite(context, file, "train", input_count, inputs));
@@ -93,6 +118,7 @@ PetscErrorCode CordsCheckpointReadState(CordsContext context, const char *path, 
                    counters[k].name);
   }
   PetscCall(CordsH5ReadReal(file, "train", "row_norm", NULL, &state->row_norm));
+  PetscCall(ReadKernels(context, file));
   PetscCall(CordsH5ReadArray(file, row_schema.name, CORDS_FILE_F64, 1, &metric_count, &state->row));
   PetscCall(CordsH5Close(&file));
   PetscFunctionReturn(PETSC_SUCCESS);

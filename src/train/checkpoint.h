@@ -21,8 +21,8 @@ PetscErrorCode CordsCheckpointWrite(CordsContext context, const char *path, cons
                                     const CordsTrainState *state, CordsStage stage, CordsOptimizer optimizer,
                                     PetscInt input_count, const char *const inputs[]);
 
-/* Where the run of a checkpoint stands.  Errors (user): not a checkpoint of training; another list of stages or seed
-   than this run's. */
+/* Where the run of a checkpoint stands; its choices of kernels (conv/choice.h) are used from here on.  Errors (user):
+   not a checkpoint of training; another list of stages or seed than this run's. */
 PetscErrorCode CordsCheckpointReadState(CordsContext context, const char *path, const char *stages,
                                         CordsTrainState *state);
 /* Parameters and moments.  Errors (user): another architecture, damaged tensors. */
