@@ -1,37 +1,47 @@
-/* Convolution in float32 by oneDNN, plain NHWC in and out; oneDNN chooses its own form of the weights.
+/* Convolution in float32 and bfloat16 by oneDNN, plain NHWC in and out; oneDNN chooses its own forms of the weights.
 
    A primitive is compiled for one number of images; a convolution keeps the ones it has used, because a run uses few
    numbers again and again (a batch, a block of time steps, the last part of each). */
 #include "conv/backend.h"
+#include "conv/pointwise.h"
+#include "conv/precision.h"
 
 #include <dnnl.h>
 #include <string.h>
 
 typedef enum { FORWARD, FORWARD_ACCUMULATE, BACKWARD_DATA, BACKWARD_WEIGHTS } Kind;
 
+/* Weights in one form; all forms hold the same numbers of type T. */
+typedef struct {
+  dnnl_memory_t memory;
+  PetscBool used; /* by a primitive */
+} Form;
+
 typedef struct {
   Kind kind;
   PetscInt n;
   dnnl_primitive_t primitive;
-  dnnl_memory_t in, out;       /* image memories; their addresses are set at each call */
-  dnnl_memory_t weights;       /* in the form the primitive wants */
-  dnnl_primitive_t from_plain; /* reorder plain → weights (to plain for BACKWARD_WEIGHTS) */
-  PetscInt64 weights_version;  /* which weights are packed */
+  dnnl_memory_t in, out;     /* image memories; their addresses are set at each call */
+  dnnl_memory_t weights;     /* of a Form; BACKWARD_WEIGHTS: its own, in shared memory */
+  dnnl_primitive_t to_plain; /* BACKWARD_WEIGHTS: reorder to [row][column][in][out] */
 } Primitive;
 
-enum { PRIMITIVES_MAX = 24 };
+enum { PRIMITIVES_MAX = 24, FORMS_MAX = 16 };
 
 typedef struct {
   CordsConvShape shape;
+  CordsType type;
   size_t weight_count;
-  float *plain, *plain_gradient; /* [out][in][row][column]; [row][column][in][out] */
-  dnnl_memory_t plain_memory, gradient_memory;
-  PetscInt64 weights_version;
+  PetscInt form_count;
+  Form forms[FORMS_MAX];
+  dnnl_memory_t plain_gradient; /* [row][column][in][out], in shared memory */
   PetscInt primitive_count, primitive_next;
   Primitive primitives[PRIMITIVES_MAX];
-  float *scratch; /* for accumulating backward_data */
-  size_t scratch_count;
 } Data;
+
+/* Room that is used only inside a call, so all convolutions of the process share it. */
+enum { PACKED_GRADIENT, PLAIN_GRADIENT, TERM, ROOMS };
+static CordsArray rooms[ROOMS];
 
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
@@ -42,9 +52,28 @@ static dnnl_stream_t stream;
     PetscCheck(status_ == dnnl_success, PETSC_COMM_SELF, PETSC_ERR_LIB, "oneDNN status %d", (int)status_);             \
   } while (0)
 
+static PetscErrorCode Room(int which, size_t bytes, void **room)
+{
+  const size_t line = 4096; /* counted in lines, since a CordsArray counts in PetscInt */
+
+  PetscFunctionBegin;
+  if ((size_t)rooms[which].items * line < bytes) {
+    PetscCall(CordsArrayDestroy(&rooms[which]));
+    PetscCall(CordsArrayCreate(CORDS_F32, (PetscInt)((bytes + line - 1) / line), (PetscInt)(line / sizeof(float)),
+                               &rooms[which]));
+  }
+  *room = rooms[which].data;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscBool Supports(const CordsConvShape *shape, CordsType type)
 {
-  return (PetscBool)(type == CORDS_F32);
+  return (PetscBool)(type == CORDS_F32 || (type == CORDS_BF16 && CordsPrecisionHas(CORDS_BF16)));
+}
+
+static dnnl_data_type_t ImageType(CordsType type)
+{
+  return type == CORDS_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
 static PetscErrorCode StartEngine(void)
@@ -64,25 +93,78 @@ static void WeightDims(const CordsConvShape *s, dnnl_dims_t dims)
   dims[3] = s->kernel_columns;
 }
 
+static PetscErrorCode Reorder(dnnl_memory_t from, dnnl_memory_t to)
+{
+  dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+  const dnnl_memory_desc_t *from_form, *to_form;
+  dnnl_primitive_desc_t described;
+  dnnl_primitive_t reorder;
+
+  PetscFunctionBegin;
+  DnnlCall(dnnl_memory_get_memory_desc(from, &from_form));
+  DnnlCall(dnnl_memory_get_memory_desc(to, &to_form));
+  DnnlCall(dnnl_reorder_primitive_desc_create(&described, from_form, engine, to_form, engine, NULL));
+  DnnlCall(dnnl_primitive_create(&reorder, described));
+  DnnlCall(dnnl_primitive_desc_destroy(described));
+  DnnlCall(dnnl_primitive_execute(reorder, stream, 2, arguments));
+  DnnlCall(dnnl_stream_wait(stream));
+  DnnlCall(dnnl_primitive_destroy(reorder));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The weights start plain, [out][in][row][column], and take the forms that primitives want; the plain form goes then.
+ */
 static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
 {
   Data *d;
   dnnl_dims_t dims;
   dnnl_memory_desc_t plain;
+  void *address;
 
   PetscFunctionBegin;
   PetscCall(StartEngine());
   PetscCall(PetscNew(&d));
   d->shape = *shape;
+  d->type = type;
   d->weight_count = (size_t)shape->out_channels * shape->in_channels * shape->kernel_rows * shape->kernel_columns;
-  PetscCall(PetscCalloc1(d->weight_count, &d->plain));
-  PetscCall(PetscCalloc1(d->weight_count, &d->plain_gradient));
   WeightDims(shape, dims);
-  DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_oihw));
-  DnnlCall(dnnl_memory_create(&d->plain_memory, &plain, engine, d->plain));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, ImageType(type), dnnl_oihw));
+  DnnlCall(dnnl_memory_create(&d->forms[0].memory, &plain, engine, DNNL_MEMORY_ALLOCATE));
+  d->form_count = 1;
+  DnnlCall(dnnl_memory_get_data_handle(d->forms[0].memory, &address));
+  memset(address, 0, d->weight_count * CordsTypeSize(type));
   DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_hwio));
-  DnnlCall(dnnl_memory_create(&d->gradient_memory, &plain, engine, d->plain_gradient));
+  DnnlCall(dnnl_memory_create(&d->plain_gradient, &plain, engine, DNNL_MEMORY_NONE));
   *data = d;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The weights in the form that a primitive wants. */
+static PetscErrorCode FormFor(Data *d, const dnnl_memory_desc_t *wanted, dnnl_memory_t *memory)
+{
+  const dnnl_memory_desc_t *form;
+  Form *f = NULL;
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < d->form_count && !f; k++) {
+    DnnlCall(dnnl_memory_get_memory_desc(d->forms[k].memory, &form));
+    if (dnnl_memory_desc_equal(form, wanted)) f = &d->forms[k];
+  }
+  if (!f) {
+    PetscCheck(d->form_count < FORMS_MAX, PETSC_COMM_SELF, PETSC_ERR_PLIB, "more than %d forms of weights", FORMS_MAX);
+    f = &d->forms[d->form_count];
+    DnnlCall(dnnl_memory_create(&f->memory, wanted, engine, DNNL_MEMORY_ALLOCATE));
+    PetscCall(Reorder(d->forms[0].memory, f->memory));
+    if (d->forms[0].used) {
+      d->form_count++;
+    } else {
+      DnnlCall(dnnl_memory_destroy(d->forms[0].memory));
+      d->forms[0] = *f;
+      f = &d->forms[0];
+    }
+  }
+  f->used = PETSC_TRUE;
+  *memory = f->memory;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -90,10 +172,12 @@ static PetscErrorCode PrimitiveDestroy(Primitive *p)
 {
   PetscFunctionBegin;
   DnnlCall(dnnl_primitive_destroy(p->primitive));
-  DnnlCall(dnnl_primitive_destroy(p->from_plain));
   DnnlCall(dnnl_memory_destroy(p->in));
   DnnlCall(dnnl_memory_destroy(p->out));
-  DnnlCall(dnnl_memory_destroy(p->weights));
+  if (p->kind == BACKWARD_WEIGHTS) {
+    DnnlCall(dnnl_primitive_destroy(p->to_plain));
+    DnnlCall(dnnl_memory_destroy(p->weights));
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -103,11 +187,8 @@ static PetscErrorCode Destroy(void *data)
 
   PetscFunctionBegin;
   for (PetscInt i = 0; i < d->primitive_count; i++) PetscCall(PrimitiveDestroy(&d->primitives[i]));
-  DnnlCall(dnnl_memory_destroy(d->plain_memory));
-  DnnlCall(dnnl_memory_destroy(d->gradient_memory));
-  PetscCall(PetscFree(d->plain));
-  PetscCall(PetscFree(d->plain_gradient));
-  PetscCall(PetscFree(d->scratch));
+  for (PetscInt i = 0; i < d->form_count; i++) DnnlCall(dnnl_memory_destroy(d->forms[i].memory));
+  DnnlCall(dnnl_memory_destroy(d->plain_gradient));
   PetscCall(PetscFree(d));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -115,14 +196,22 @@ static PetscErrorCode Destroy(void *data)
 static PetscErrorCode Pack(void *data, const void *weights)
 {
   Data *d = data;
+  dnnl_dims_t dims;
+  dnnl_memory_desc_t plain;
+  dnnl_memory_t given;
 
-  memcpy(d->plain, weights, d->weight_count * sizeof(float));
-  d->weights_version++;
-  return PETSC_SUCCESS;
+  PetscFunctionBegin;
+  WeightDims(&d->shape, dims);
+  DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_oihw));
+  DnnlCall(dnnl_memory_create(&given, &plain, engine, (void *)weights));
+  for (PetscInt i = 0; i < d->form_count; i++) PetscCall(Reorder(given, d->forms[i].memory));
+  DnnlCall(dnnl_memory_destroy(given));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* The primitive descriptor of one kind; images NHWC, weights as oneDNN likes. */
-static PetscErrorCode Describe(const CordsConvShape *s, Kind kind, PetscInt n, dnnl_primitive_desc_t *described)
+static PetscErrorCode Describe(const CordsConvShape *s, CordsType type, Kind kind, PetscInt n,
+                               dnnl_primitive_desc_t *described)
 {
   dnnl_dims_t x_dims = {n, s->in_channels, s->in_rows, s->in_columns};
   dnnl_dims_t y_dims = {n, s->out_channels, s->out_rows, s->out_columns};
@@ -136,9 +225,9 @@ static PetscErrorCode Describe(const CordsConvShape *s, Kind kind, PetscInt n, d
 
   PetscFunctionBegin;
   WeightDims(s, w_dims);
-  DnnlCall(dnnl_memory_desc_init_by_tag(&x, 4, x_dims, dnnl_f32, dnnl_nhwc));
-  DnnlCall(dnnl_memory_desc_init_by_tag(&y, 4, y_dims, dnnl_f32, dnnl_nhwc));
-  DnnlCall(dnnl_memory_desc_init_by_tag(&w, 4, w_dims, dnnl_f32, dnnl_format_tag_any));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&x, 4, x_dims, ImageType(type), dnnl_nhwc));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&y, 4, y_dims, ImageType(type), dnnl_nhwc));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&w, 4, w_dims, ImageType(type), dnnl_format_tag_any));
   DnnlCall(dnnl_convolution_forward_desc_init(&convolution, dnnl_forward_training, dnnl_convolution_direct, &x, &w,
                                               NULL, &y, strides, before, after));
   if (kind == FORWARD_ACCUMULATE) {
@@ -158,6 +247,7 @@ static PetscErrorCode Describe(const CordsConvShape *s, Kind kind, PetscInt n, d
     DnnlCall(dnnl_convolution_backward_data_desc_init(&convolution, dnnl_convolution_direct, &x, &w, &y, strides,
                                                       before, after));
   } else {
+    DnnlCall(dnnl_memory_desc_init_by_tag(&w, 4, w_dims, dnnl_f32, dnnl_format_tag_any)); /* sums stay float32 */
     DnnlCall(dnnl_convolution_backward_weights_desc_init(&convolution, dnnl_convolution_direct, &x, &w, NULL, &y,
                                                          strides, before, after));
   }
@@ -174,32 +264,39 @@ static PetscErrorCode MakeMemory(dnnl_primitive_desc_t described, dnnl_query_t w
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The memory for a weight gradient as the primitive wants it, and the way from there to the plain form. */
+static PetscErrorCode GradientCreate(Data *d, dnnl_primitive_desc_t described, Primitive *p)
+{
+  const dnnl_memory_desc_t *plain, *packed = dnnl_primitive_desc_query_md(described, dnnl_query_diff_weights_md, 0);
+  dnnl_primitive_desc_t reorder;
+
+  PetscFunctionBegin;
+  DnnlCall(dnnl_memory_get_memory_desc(d->plain_gradient, &plain));
+  DnnlCall(dnnl_memory_create(&p->weights, packed, engine, DNNL_MEMORY_NONE));
+  DnnlCall(dnnl_reorder_primitive_desc_create(&reorder, packed, engine, plain, engine, NULL));
+  DnnlCall(dnnl_primitive_create(&p->to_plain, reorder));
+  DnnlCall(dnnl_primitive_desc_destroy(reorder));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscErrorCode PrimitiveCreate(Data *d, Kind kind, PetscInt n, Primitive *p)
 {
-  dnnl_primitive_desc_t described, reorder;
-  const dnnl_memory_desc_t *plain, *packed;
+  dnnl_primitive_desc_t described;
 
   PetscFunctionBegin;
   p->kind = kind;
   p->n = n;
-  p->weights_version = -1;
-  PetscCall(Describe(&d->shape, kind, n, &described));
+  PetscCall(Describe(&d->shape, d->type, kind, n, &described));
   DnnlCall(dnnl_primitive_create(&p->primitive, described));
   PetscCall(MakeMemory(described, kind == BACKWARD_DATA ? dnnl_query_diff_src_md : dnnl_query_src_md, DNNL_MEMORY_NONE,
                        &p->in));
   PetscCall(MakeMemory(described,
                        kind == BACKWARD_DATA || kind == BACKWARD_WEIGHTS ? dnnl_query_diff_dst_md : dnnl_query_dst_md,
                        DNNL_MEMORY_NONE, &p->out));
-  PetscCall(MakeMemory(described, kind == BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md,
-                       DNNL_MEMORY_ALLOCATE, &p->weights));
-  DnnlCall(dnnl_memory_get_memory_desc(kind == BACKWARD_WEIGHTS ? d->gradient_memory : d->plain_memory, &plain));
-  DnnlCall(dnnl_memory_get_memory_desc(p->weights, &packed));
   if (kind == BACKWARD_WEIGHTS)
-    DnnlCall(dnnl_reorder_primitive_desc_create(&reorder, packed, engine, plain, engine, NULL));
+    PetscCall(GradientCreate(d, described, p));
   else
-    DnnlCall(dnnl_reorder_primitive_desc_create(&reorder, plain, engine, packed, engine, NULL));
-  DnnlCall(dnnl_primitive_create(&p->from_plain, reorder));
-  DnnlCall(dnnl_primitive_desc_destroy(reorder));
+    PetscCall(FormFor(d, dnnl_primitive_desc_query_md(described, dnnl_query_weights_md, 0), &p->weights));
   DnnlCall(dnnl_primitive_desc_destroy(described));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -222,17 +319,7 @@ static PetscErrorCode PrimitiveFor(Data *d, Kind kind, PetscInt n, Primitive **f
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Reorder(Primitive *p, dnnl_memory_t from, dnnl_memory_t to)
-{
-  dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
-
-  PetscFunctionBegin;
-  DnnlCall(dnnl_primitive_execute(p->from_plain, stream, 2, arguments));
-  DnnlCall(dnnl_stream_wait(stream));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Execute(Data *d, Primitive *p, const void *x, const void *y)
+static PetscErrorCode Execute(Primitive *p, const void *x, const void *y)
 {
   const Kind kind = p->kind;
   dnnl_exec_arg_t arguments[] = {
@@ -241,10 +328,6 @@ static PetscErrorCode Execute(Data *d, Primitive *p, const void *x, const void *
       {kind == BACKWARD_WEIGHTS ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, p->weights}};
 
   PetscFunctionBegin;
-  if (kind != BACKWARD_WEIGHTS && p->weights_version != d->weights_version) {
-    PetscCall(Reorder(p, d->plain_memory, p->weights));
-    p->weights_version = d->weights_version;
-  }
   DnnlCall(dnnl_memory_set_data_handle(p->in, (void *)x));
   DnnlCall(dnnl_memory_set_data_handle(p->out, (void *)y));
   DnnlCall(dnnl_primitive_execute(p->primitive, stream, 3, arguments));
@@ -257,9 +340,9 @@ static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void 
   Primitive *p;
 
   PetscFunctionBegin;
-  if (start) CordsConvFill(&((Data *)data)->shape, CORDS_F32, n, start, period, y);
+  if (start) CordsConvFill(&((Data *)data)->shape, ((Data *)data)->type, n, start, period, y);
   PetscCall(PrimitiveFor(data, start ? FORWARD_ACCUMULATE : FORWARD, n, &p));
-  PetscCall(Execute(data, p, x, y));
+  PetscCall(Execute(p, x, y));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -267,44 +350,43 @@ static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void 
 {
   Data *d = data;
   size_t count = (size_t)n * d->shape.in_rows * d->shape.in_columns * d->shape.in_channels;
-  float *target = dx;
+  void *target = dx;
   Primitive *p;
 
   PetscFunctionBegin;
-  if (accumulate) {
-    if (d->scratch_count < count) {
-      PetscCall(PetscFree(d->scratch));
-      PetscCall(PetscMalloc1(count, &d->scratch));
-      d->scratch_count = count;
-    }
-    target = d->scratch;
-  }
+  if (accumulate) PetscCall(Room(TERM, count * CordsTypeSize(d->type), &target));
   PetscCall(PrimitiveFor(d, BACKWARD_DATA, n, &p));
-  PetscCall(Execute(d, p, target, dy));
-  if (accumulate) {
-    float *restrict sum = dx;
-    const float *restrict term = target;
-#pragma omp parallel for simd schedule(static)
-    for (size_t k = 0; k < count; k++) sum[k] += term[k];
-  }
+  PetscCall(Execute(p, target, dy));
+  if (accumulate) CordsAxpy(d->type, count, 1, target, dx);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
 {
   Data *d = data;
+  const dnnl_memory_desc_t *packed_form;
   Primitive *p;
+  void *packed, *plain;
 
   PetscFunctionBegin;
   PetscCall(PrimitiveFor(d, BACKWARD_WEIGHTS, n, &p));
-  PetscCall(Execute(d, p, x, dy));
-  PetscCall(Reorder(p, p->weights, d->gradient_memory));
-  for (size_t k = 0; k < d->weight_count; k++) ((float *)dw)[k] += d->plain_gradient[k];
+  DnnlCall(dnnl_memory_get_memory_desc(p->weights, &packed_form));
+  PetscCall(Room(PACKED_GRADIENT, dnnl_memory_desc_get_size(packed_form), &packed));
+  PetscCall(Room(PLAIN_GRADIENT, d->weight_count * sizeof(float), &plain));
+  DnnlCall(dnnl_memory_set_data_handle(p->weights, packed));
+  DnnlCall(dnnl_memory_set_data_handle(d->plain_gradient, plain));
+  PetscCall(Execute(p, x, dy));
+  {
+    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, p->weights}, {DNNL_ARG_TO, d->plain_gradient}};
+    DnnlCall(dnnl_primitive_execute(p->to_plain, stream, 2, arguments));
+    DnnlCall(dnnl_stream_wait(stream));
+  }
+  CordsAxpy(CORDS_F32, d->weight_count, 1, plain, dw);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 const CordsConvBackendType cords_conv_backend_onednn = {.name = "onednn",
-                                                        .about = "oneDNN, f32",
+                                                        .about = "oneDNN, f32 and bf16",
                                                         .supports = Supports,
                                                         .create = Create,
                                                         .destroy = Destroy,
