@@ -239,7 +239,7 @@ static void DescribeChoice(const CordsConvChoice *c, const char *backend, size_t
 {
   static const char *const images[] = {"one", "many"};
   const CordsConvShape *s = &c->shape;
-  char in[48], out[48], kernel[48], ahead[32] = "only one";
+  char in[48], out[48], kernel[48], ahead[32] = "-";
 
   snprintf(in, sizeof in, "%d x %d x %d", (int)s->in_rows, (int)s->in_columns, (int)s->in_channels);
   snprintf(out, sizeof out, "%d x %d x %d", (int)s->out_rows, (int)s->out_columns, (int)s->out_channels);
@@ -287,8 +287,9 @@ PetscErrorCode CordsConvChoiceDescribe(char **text)
   PetscCall(DescribeFile(HEAD - 256, end, table));
   end += strlen(end);
   if (table->count)
-    end += sprintf(end, "  %-16s %-16s %-8s %-5s %-17s %-5s %7s  %-10s %s\n", "in", "out", "kernel/s", "type",
-                   "operation", "n", "threads", "backend", "times as fast as the next");
+    end +=
+        sprintf(end, "  %-16s %-16s %-8s %-5s %-17s %-5s %7s  %-10s %s\n", "in", "out", "kernel/s", "type", "operation",
+                "n", "threads", "backend", "time of the next / its time; below 1.1: not clear, the order decides");
   for (PetscInt k = 0; k < table->count; k++, end += strlen(end))
     DescribeChoice(&table->choices[k], names[table->choices[k].backend], LINE, end);
   PetscCall(PetscFree(table));

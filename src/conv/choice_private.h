@@ -11,7 +11,7 @@ typedef struct {
   CordsConvImages images;
   PetscInt threads;
   PetscInt backend; /* index in CordsConvBackendList */
-  double ahead;     /* time of the next best ÷ time of this one; 0: nothing was compared */
+  double ahead;     /* time of the next best ÷ time of this one; 0: no trial, or no clear times */
 } CordsConvChoice;
 
 enum { CORDS_CONV_CHOICES_MAX = 4096 };

@@ -226,8 +226,8 @@ static PetscInt Best(PetscInt count, const Candidate candidates[], PetscInt star
     if (candidates[k].best_s * clearly_faster <= candidates[best].best_s) best = k;
   }
   for (PetscInt k = 0; k < count; k++)
-    if (k != best) next_s = fmin(next_s, candidates[k].best_s);
-  *ahead = isfinite(next_s) ? next_s / candidates[best].best_s : 0;
+    if (k != best && Settled(&candidates[k])) next_s = fmin(next_s, candidates[k].best_s);
+  *ahead = isfinite(next_s) && Settled(&candidates[best]) ? next_s / candidates[best].best_s : 0;
   return best;
 }
 

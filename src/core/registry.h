@@ -1,7 +1,7 @@
 /* Looking names up: tables of datasets, stages, analyses, commands, and options.
 
-   A table is a NULL-terminated array of pointers to structs whose first member is `const char *name`; it is made
-   by including a .def file twice (declare, list). */
+   A table is an array of pointers to structs that have a `name`, made by including a .def file twice (declare, list);
+   its owner counts it and hands out the names. */
 #ifndef CORDS_CORE_REGISTRY_H
 #define CORDS_CORE_REGISTRY_H
 
