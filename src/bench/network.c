@@ -1,5 +1,6 @@
 #include "bench/network.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static size_t ImageNumbers(const CordsArchitecture *a)
@@ -60,15 +61,28 @@ PetscErrorCode CordsBenchNetworkDestroy(CordsBenchNetwork *network)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Of what CordsBenchTrialCreate makes beside the rollout: states, baseline, what depends on the images. */
+static double TrialBytes(const CordsArchitecture *a, PetscInt images)
+{
+  double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
+
+  return sizeof(float) *
+         ((1.0 + images) * CordsArchitectureNeurons(a) + images * (2 * stem + 6.0 * CordsAreaNeurons(&a->areas[0])));
+}
+
 PetscErrorCode CordsBenchTrialCreate(CordsBenchNetwork *network)
 {
   const CordsArchitecture *a = &network->model->architecture;
   CordsPlanTask task = {.batch = network->batch, .spontaneous = a->spontaneous_steps, .steps = a->stimulus_steps};
   PetscInt neurons = CordsArchitectureNeurons(a);
+  CordsPlanCost cost;
 
   PetscFunctionBegin;
   PetscCall(CordsSystemCreate(network->model, network->type, &network->system));
   network->plan = CordsPlanFast(network->system, &task);
+  PetscCall(CordsPlanMake(network->system, &task, 0, TrialBytes(a, network->plan.images), &cost));
+  network->plan = cost.plan;
+  network->planned_bytes = cost.rollout_bytes + cost.other_bytes;
   PetscCall(CordsInputCreate(network->system, network->plan.images, &network->input));
   PetscCall(CordsRolloutCreate(network->system, NULL, &network->plan, PetscMax(a->stimulus_steps, a->spontaneous_steps),
                                PETSC_FALSE, &network->rollout));
@@ -113,6 +127,20 @@ static PetscErrorCode FindFinetune(PetscInt *index)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* What the stage tells the user of its memory: "...: 123 MB (...". */
+static PetscErrorCode PlannedBytes(CordsStage stage, double *bytes)
+{
+  const char *place;
+  char *text = NULL;
+
+  PetscFunctionBegin;
+  PetscCall(CordsStageDescribe(stage, &text));
+  place = text ? strstr(text, "steps kept: ") : NULL;
+  *bytes = place ? 1e6 * strtod(place + strlen("steps kept: "), NULL) : 0;
+  PetscCall(PetscFree(text));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsBenchStepCreate(CordsContext context, const CordsRolloutSettings *settings,
                                     CordsBenchNetwork *network)
 {
@@ -127,6 +155,7 @@ PetscErrorCode CordsBenchStepCreate(CordsContext context, const CordsRolloutSett
   stage.rollout.type = network->type;
   stage.loss_steps = PetscMin(stage.loss_steps, a->stimulus_steps);
   PetscCall(CordsStageCreate(context, index, &stage, a, network->batch, network->model, PETSC_FALSE, &network->stage));
+  PetscCall(PlannedBytes(network->stage, &network->planned_bytes));
   PetscCall(CordsStageOptimizer(network->stage, &network->optimizer));
   PetscCall(PetscMalloc1(network->model->learnable_values, &network->gradient));
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -24,6 +24,7 @@ typedef struct {
   float *gradient;
   CordsMetrics metrics;
   double gradient_norm;
+  double planned_bytes; /* memory of the process that the plan says, of a trial or a training step */
 } CordsBenchNetwork;
 
 /* Recurrent model with PyTorch's initialisation from the seed of the context, but biases that are not zero; some images

@@ -121,6 +121,35 @@ class Peer(commands.Test):
         self.assertRegex(printed, r"bf16 R8 training step, 100 \+ 100 \+ 100 steps, batch 2 +4107\.\d+ GFLOP")
 
 
+class Growth(commands.Test):
+    def test_table(self):
+        path = self.folder / "growth.h5"
+        printed = self.done("bench", "growth", *TINY, "-repetitions", 1, "-growth_steps", 4, "-output", path)
+        rows = re.findall(r"operations x (\S+), time x (\S+): (\S+) of linear; peak memory (\d+) MB, planned (\d+) MB",
+                          printed)
+        with h5py.File(path) as file:
+            cases = [bytes(row).split(b"\0")[0].decode() for row in file["bench/benchmark"]]
+            values, amounts = file["bench/value"][()], file["bench/amount"][()]
+            self.assertEqual(len(cases), len(rows))
+            self.assertTrue((file["bench/peak_memory"][()] > 1e6).all())
+            self.assertTrue((file["bench/planned_memory"][()] > 1e6).all())
+        expected = {"side": [8, 16, 32], "steps": [2, 4, 8, 16], "batch": [1, 2, 4, 8], "areas": [3],
+                    "channels": [2, 4, 8]}
+        for work in ("trial", "training step"):
+            for axis, numbers in expected.items():
+                found = [k for k, case in enumerate(cases) if re.fullmatch(rf"growth {work}, {axis} \d+", case)]
+                self.assertEqual(list(values[found]), numbers)
+                self.assertTrue((amounts[found][1:] > amounts[found][:-1]).all())
+                for k in found:
+                    self.assertAlmostEqual(float(rows[k][0]), amounts[k] / amounts[found[0]], delta=0.01)
+
+    def test_of_r8(self):
+        printed = self.done("bench", "growth", "-dry")
+        for case in ("side 112", "side 448", "areas 2", "areas 8", "channels 32", "channels 128", "batch 8", "steps 40"):
+            for work in ("trial", "training step"):
+                self.assertRegex(printed, rf"(?m)^growth +{work}, {case} .* limit: f32$")
+
+
 class BadInput(commands.Test):
     def test_mistakes(self):
         for words, expected in (

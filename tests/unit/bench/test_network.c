@@ -19,6 +19,7 @@ static void Trial(PetscInt images_at_a_time, float *logits)
   SupportCall(CordsBenchNetworkCreate(&support_context, &a, CORDS_F32, IMAGES, &network));
   SupportCall(CordsBenchTrialCreate(&network));
   assert_true(network.plan.images >= 1);
+  assert_true(network.planned_bytes > 1e6 && network.planned_bytes < 1e9);
   if (images_at_a_time < network.plan.images) network.plan.images = images_at_a_time;
   SupportCall(CordsBenchTrial(&network));
   memcpy(logits, network.logits, IMAGES * NETWORK_CLASSES * sizeof *logits);
@@ -67,6 +68,7 @@ static void TestStep(void **state)
 
   SupportCall(CordsBenchNetworkCreate(&support_context, &a, CORDS_F32, 2, &network));
   SupportCall(CordsBenchStepCreate(&support_context, &settings, &network));
+  assert_true(network.planned_bytes > 1e6 && network.planned_bytes < 1e9); /* the process and little more */
   model = CordsStageModel(network.stage);
   SupportCall(PetscMalloc1(model->value_count, &before));
   memcpy(before, model->values, (size_t)model->value_count * sizeof *before);
