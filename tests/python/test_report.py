@@ -73,6 +73,30 @@ class Example:
         self.activity()
         self.fixed_points()
         self.stability()
+        self.bench()
+
+    def bench(self):
+        kinds = (("rollout f32 R8 trial", 1, 3e12), ("conv bf16 7x7 512 to 512 k3 s1 n1 step (direct)", 3, 1e9),
+                 ("jacobian f64 R8 transposed", 2, 3e9), ("checkpoint R8 parameters", 5, 5e7), ("loader images", 0, 64))
+        growth = [(f"growth {work}, {axis} {value}", 1, 1e9 * factor * value)
+                  for work, factor in (("trial", 1), ("training step", 6))
+                  for axis, values in (("side", (112, 224, 448)), ("steps", (5, 10, 20, 40)), ("batch", (1, 2, 4, 8)),
+                                       ("areas", (2, 4, 6, 8)), ("channels", (32, 64, 128))) for value in values]
+        for name, rows in (("bench.h5", kinds), ("bench_growth.h5", growth)):
+            names = numpy.zeros((len(rows), 104), "u1")
+            for row, (text, _, _) in enumerate(rows):
+                names[row, :len(text)] = list(text.encode())
+            limit, amount = (numpy.array([row[k] for row in rows]) for k in (1, 2))
+            value = [float(text.split()[-1]) if "growth" in text else 0.0 for text, _, _ in rows]
+            with Writer(self.folder, name, "bench") as out:
+                out.array("bench/benchmark", names, "case,character", "1", "what was measured, as text")
+                out.array("bench/limit", limit, "case", "1", "what the ratio refers to")
+                for array, values, unit in (
+                        ("amount", amount, "1"), ("median", amount / 2e11, "s"), ("spread", 0.02 + 0 * amount, "1"),
+                        ("ratio", 0.85 * (limit > 0), "1"), ("gemm_ratio", 1.2 * ((limit == 1) | (limit == 2)), "1"),
+                        ("value", value, "1"), ("peak_memory", 1e8 + amount / 50, "B"),
+                        ("planned_memory", 1e8 + amount / 52, "B"), ("memory_ratio", 0 * amount, "1")):
+                    out.array(f"bench/{array}", numpy.asarray(values, dtype=float), "case", unit, f"{array} of a case")
 
     def log(self):
         (self.folder / "train").mkdir(parents=True, exist_ok=True)
@@ -444,6 +468,25 @@ class Figures(Base):
                 array = file.create_dataset(f"activity/{name}", data=values)
                 array.attrs.update(attributes, axes="area,image,step")
         self.assertEqual(before, self.draw(folder, {"activity"})["activity"])
+
+    def test_bench(self):
+        folder = self.copy()
+        drawn = self.draw(folder, {"bench", "cost_growth"})
+        for words in ("rollout f32 R8 trial", "checkpoint R8 parameters", "share of the limit"):
+            self.assertIn(words, drawn["bench"])
+        self.assertNotIn("loader", drawn["bench"])  # has no limit
+        for words in ("side of the image (pixels)", "448", "steps per phase", "planned memory", "in proportion to operations"):
+            self.assertIn(words, drawn["cost_growth"])
+        change(folder / "bench.h5", "bench/limit", 0)
+        change(folder / "bench_growth.h5", "bench/benchmark", 0)
+        drawn = self.draw(folder, {"bench", "cost_growth"})
+        self.assertIn("no case in it has a limit", drawn["bench"])
+        self.assertIn("no case of cords bench growth", drawn["cost_growth"])
+        (folder / "bench.h5").unlink()
+        (folder / "bench_growth.h5").unlink()
+        drawn = self.draw(folder, {"bench", "cost_growth"})
+        for name, command in (("bench", "bench"), ("cost_growth", "bench growth")):
+            self.assertIn(f"The machine was not measured (cords {command} -output", drawn[name])
 
     def test_other_shapes(self):
         for number, shape in enumerate((dict(areas=2, images=1, tests=3, per_area=1), dict(areas=8, images=3, dense=50))):

@@ -1,0 +1,42 @@
+"""What `cords bench -output` writes: one row per case."""
+
+import re
+
+import numpy
+
+from cords_results import MissingResult
+
+# The meaning of bench/limit says the same.
+LIMITS = ("none", "f32", "f64", "bf16", "memory", "file", "peer")
+NUMBERS = ("amount", "median", "spread", "ratio", "gemm_ratio", "value", "peak_memory", "planned_memory")
+GROWTH = re.compile(r"growth (.+), (\w+) \d+")
+
+
+def measured(run, name):
+    """The file of that name, or a sentence that says which command writes it."""
+    try:
+        return run.file(name)
+    except MissingResult as problem:
+        command = "bench growth" if "growth" in name else "bench"
+        raise MissingResult(f"The machine was not measured (cords {command} -output {run.path(name)})") from problem
+
+
+def cases(file):
+    """[{name, limit, amount, median, ...}] in the order in which they were measured."""
+    names = [bytes(row).split(b"\0")[0].decode() for row in file["bench/benchmark"].values]
+    limits = [LIMITS[number] for number in file["bench/limit"].values]
+    numbers = {key: file[f"bench/{key}"].values for key in NUMBERS}
+    return [dict(name=name, limit=limit, **{key: values[row] for key, values in numbers.items()})
+            for row, (name, limit) in enumerate(zip(names, limits))]
+
+
+def growth(file):
+    """{(work, axis): {amount, median, ...: array over the cases}}."""
+    found = {}
+    for case in cases(file):
+        match = GROWTH.fullmatch(case["name"])
+        if match:
+            found.setdefault(match.groups(), []).append(case)
+    if not found:
+        raise MissingResult(f"{file.path}: no case of cords bench growth is in it")
+    return {key: {name: numpy.array([row[name] for row in rows]) for name in NUMBERS} for key, rows in found.items()}
