@@ -140,6 +140,22 @@ static PetscErrorCode CheckSamples(const Trainer *t)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* A memory limit that a later stage cannot keep is found now too, by making every stage once. */
+static PetscErrorCode CheckMemory(const Trainer *t)
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < t->run->stage_count; k++) {
+    const CordsStageSettings *settings = &t->run->settings[k];
+    PetscInt batch_local = (settings->batch + t->context->size - 1) / t->context->size;
+    CordsStage stage;
+    if (settings->rollout.memory_limit_bytes <= 0) continue;
+    PetscCall(CordsStageCreate(t->context, t->run->stages[k], settings, &t->run->architecture, batch_local, NULL,
+                               PETSC_TRUE, &stage));
+    PetscCall(CordsStageDestroy(&stage));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscErrorCode Save(Trainer *t)
 {
   const char *const *inputs;
@@ -418,6 +434,7 @@ static PetscErrorCode Begin(Trainer *t, PetscBool *finished)
   PetscCall(OutputPath(t, "log.csv", t->log_path));
   PetscCall(OutputPath(t, "model.h5", model));
   PetscCall(CheckSamples(t));
+  PetscCall(CheckMemory(t));
   PetscCall(MakeOutput(t));
   PetscCall(Exists(t, t->checkpoint, &continued));
   *finished = PETSC_FALSE;

@@ -89,7 +89,7 @@ class Words(BadInput):
     def test_unknown_names(self):
         self.mistakes([
             (["trian", "did you mean 'train'?"], ["trian"]),
-            (["frobnicate", "train, evaluate, simulate, analyse, info"], ["frobnicate"]),
+            (["frobnicate", "train, evaluate, simulate, analyse, bench, info"], ["frobnicate"]),
             (["fashon_mnist", "did you mean 'fashion_mnist'?"],
              [*self.training("out", data=self.data), "-dataset", "fashon_mnist"]),
             (["cifar11", "mnist, fashion_mnist"], [*self.evaluate(), "-output", self.out, "-dataset", "cifar11"]),
@@ -130,6 +130,12 @@ class Words(BadInput):
             (["compatibility", "must come first"], train("-stages", "finetune,compatibility")),
             (["inverse", "right after"], train("-stages", "compatibility,finetune,inverse")),
             (["-images 21", "only 20"], evaluate("-images", 21)),
+            (["-memory_limit nan", "with its unit"], train("-memory_limit", "nan")),
+            (["-memory_limit 2XB", "with its unit"], train("-memory_limit", "2XB")),
+            (["-memory_limit -1GB", "with its unit"], train("-memory_limit", "-1GB")),
+            (["-memory_limit 1MB", "it needs at least"], train("-memory_limit", "1MB")),
+            (["-precision 'bf61'", "did you mean 'bf16'?"], train("-precision", "bf61")),
+            (["'fusd'", "did you mean 'fused'?"], train("-rollout", "fusd")),
             (["-images 5five", "whole number"], evaluate("-images", "5five")),
             (["-samples 5:5", "no image"], [*self.simulate(), "-output", self.out, "-samples", "5:5"]),
             (["-samples 5", "A:B"], [*self.simulate(), "-output", self.out, "-samples", "5"]),
