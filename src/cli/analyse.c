@@ -30,7 +30,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   CordsCheckUser(argument[0], PETSC_COMM_WORLD,
                  "analyse needs the name of an analysis, as in `cords analyse fixed_points` (`cords info analyses`)");
   PetscCall(CordsAnalysisFind(argument, &analysis));
-  PetscCall(CordsConvChoiceFromOptions());
+  PetscCall(CordsConvChoiceFromOptions(PETSC_FALSE));
   PetscCall(analysis->configure(context));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

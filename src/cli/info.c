@@ -35,7 +35,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscFunctionBegin;
   PetscCall(PetscStrncpy(thing, argument, sizeof thing));
   PetscCall(CordsOptionBool("-names", "names alone, one per line (for scripts)", &names_only));
-  PetscCall(CordsConvChoiceFromOptions());
+  PetscCall(CordsConvChoiceFromOptions(PETSC_FALSE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -46,7 +46,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 {
   PetscFunctionBegin;
   CordsCheckUser(!argument[0], PETSC_COMM_WORLD, "simulate takes no name ('%s'); options start with '-'", argument);
-  PetscCall(CordsConvChoiceFromOptions());
+  PetscCall(CordsConvChoiceFromOptions(PETSC_FALSE));
   PetscCall(CordsOptionString("-checkpoint", "file with the network: model.h5 or checkpoint.h5", sizeof checkpoint,
                               checkpoint));
   PetscCall(CordsOptionRequire("-checkpoint", checkpoint, "the file with the network"));

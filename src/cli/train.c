@@ -15,7 +15,6 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 
   PetscFunctionBegin;
   CordsCheckUser(!argument[0], PETSC_COMM_WORLD, "train takes no name ('%s'); options start with '-'", argument);
-  PetscCall(CordsConvChoiceFromOptions());
   PetscCall(
       CordsOptionString("-dataset", "dataset to train on (`cords info datasets`)", sizeof dataset_name, dataset_name));
   PetscCall(CordsOptionString("-data", "directory with the files of the dataset", sizeof data_path, data_path));
@@ -23,6 +22,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscCall(CordsDatasetDescribe(dataset_name, &channels, &classes));
   PetscCall(CordsArchitectureFromOptions(channels, classes, &run.architecture));
   PetscCall(CordsRunFromOptions(&run));
+  PetscCall(CordsConvChoiceFromOptions((PetscBool)(run.settings[0].rollout.memory_limit_bytes > 0)));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -19,16 +19,16 @@ static struct {
   char path[PETSC_MAX_PATH_LEN]; /* empty: no file */
 } settings;
 
-PetscErrorCode CordsConvChoiceFromOptions(void)
+PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean)
 {
   static const char *const ways[] = {"measured", "order"};
-  PetscInt way = 0;
+  PetscInt way = lean ? 1 : 0;
   char path[PETSC_MAX_PATH_LEN] = "";
 
   PetscFunctionBegin;
   PetscCall(CordsOptionChoice("-kernel_choice",
                               "how a convolution finds its kernel: a short trial, or the order of "
-                              "`cords info backends`",
+                              "`cords info backends` (standard with -memory_limit)",
                               PETSC_STATIC_ARRAY_LENGTH(ways), ways, &way));
   PetscCall(CordsOptionString("-kernel_cache",
                               "file that keeps what trials found; standard: kernels.h5 in the user's "

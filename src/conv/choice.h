@@ -17,9 +17,10 @@
 typedef enum { CORDS_CONV_ONE_IMAGE, CORDS_CONV_MANY_IMAGES } CordsConvImages;
 enum { CORDS_CONV_IMAGES_COUNT = 2 };
 
-/* -kernel_choice measured|order, -kernel_cache FILE.  Until this is called there are no trials and no file.
+/* -kernel_choice measured|order, -kernel_cache FILE.  lean: memory is short, so the default is the order, whose first
+   backend keeps weights once for all operations.  Until this is called there are no trials and no file.
    Not collective. */
-PetscErrorCode CordsConvChoiceFromOptions(void);
+PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean);
 
 /* Have a choice for `count` pairs of shape and type, on all ranks the same: as known, from the file, or measured and
    then added to the file.  Says on the log what it did.  Collective.

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { BLOCKS_CUT_SHORT = 3 /* by the ends of the phases of a recorded run and the start of what is kept */ };
+enum { BLOCKS_CUT_SHORT = 1 /* by the end of the first of the two phases that a recorded run may have */ };
 enum { WORK_ARRAYS = 3 /* of the system: area input, its adjoint, skip */ };
 
 static CordsArray Size(CordsType type, PetscInt items, PetscInt elements)

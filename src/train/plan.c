@@ -6,6 +6,7 @@
 #include "train/rollout.h"
 #include "train/fused_arrays.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,10 +143,12 @@ static PetscBool Fit(CordsSystem system, const CordsPlanTask *task, double room,
 PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, double limit_bytes, double extra_bytes,
                              CordsPlanCost *cost)
 {
-  double other = CordsResidentBytes() + extra_bytes, smallest;
+  double other, smallest;
   PetscBool found;
 
   PetscFunctionBegin;
+  malloc_trim(0); /* what was freed does not count */
+  other = CordsResidentBytes() + extra_bytes;
   cost->plan = CordsPlanFast(system, task);
   if (limit_bytes > 0) {
     found = Fit(system, task, limit_bytes - other, &cost->plan, &smallest);

@@ -197,7 +197,11 @@ static PetscErrorCode Forward(CordsRollout rollout, void *state, const CordsObse
   for (PetscInt b = 0; b < d->block_count; b++) {
     const Block *block = &d->blocks[b];
     Place place = PlaceOf(rollout, block);
-    if (rollout->recorded && !block->kept) CopyRunning(rollout, StartOf(rollout, b), PETSC_TRUE);
+    if (rollout->recorded && !block->kept) {
+      PetscCheck((b + 1) * rollout->n <= d->arrays.starts.items, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ,
+                 "a recorded run has at most two phases");
+      CopyRunning(rollout, StartOf(rollout, b), PETSC_TRUE);
+    }
     for (PetscInt i = 0; i <= last; i++) {
       PetscCall(AreaForward(rollout, block, &place, i));
       if (!observer || !observer->forward) continue;

@@ -22,7 +22,7 @@ static void Begin(const char *options)
   CordsConvChoiceClear();
   SupportCall(PetscOptionsClear(NULL));
   SupportCall(PetscOptionsInsertString(NULL, given));
-  SupportCall(CordsConvChoiceFromOptions());
+  SupportCall(CordsConvChoiceFromOptions(PETSC_FALSE));
 }
 
 static void BeginWithFile(const char *path)
