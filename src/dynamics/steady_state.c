@@ -55,7 +55,7 @@ struct _p_CordsSteadyState {
 
 void CordsSteadyStateDefault(CordsSteadyStateSettings *settings)
 {
-  *settings = (CordsSteadyStateSettings){.tolerance = 1e-4, .adjoint_tolerance = 1e-3, .steps = 30};
+  *settings = (CordsSteadyStateSettings){.tolerance = 1e-3, .adjoint_tolerance = 1e-2, .steps = 30};
 }
 
 /* Defaults, then the user's options. */
@@ -133,7 +133,7 @@ PetscErrorCode CordsSteadyStateCreate(MPI_Comm comm, CordsSystem system, PetscIn
   s->settings = *settings;
   s->items = items;
   s->area_count = CordsSystemModel(system)->architecture.area_count;
-  for (PetscInt i = 0; i < s->area_count; i++) PetscCall(CordsResponseCreate(system, i, items, &s->responses[i]));
+  for (PetscInt i = 0; i < s->area_count; i++) PetscCall(CordsResponseCreate(system, i, items, 1, &s->responses[i]));
   for (int k = 0; k < 4; k++) {
     PetscCall(CordsArrayCreate(CordsSystemType(system), PetscMax(items, 1), LargestArea(system), &s->work[k]));
   }

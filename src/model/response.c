@@ -6,13 +6,15 @@
 struct _p_CordsResponse {
   CordsSystem system; /* borrowed */
   PetscInt area, items;
+  double alpha;
   uint16_t *mask;   /* of the last evaluation, if its φ was of that kind */
   CordsArray slope; /* φ'(u), else */
-  CordsConvLaw law; /* the area's without leak */
+  CordsConvLaw law; /* the area's, with this α */
   PetscBool fused;  /* the kind of the last evaluation */
 };
 
-PetscErrorCode CordsResponseCreate(CordsSystem system, PetscInt area, PetscInt items, CordsResponse *response)
+PetscErrorCode CordsResponseCreate(CordsSystem system, PetscInt area, PetscInt items, PetscReal alpha,
+                                   CordsResponse *response)
 {
   PetscFunctionBegin;
   PetscCheck(system->type == system->master, PETSC_COMM_SELF, PETSC_ERR_SUP, "a response in bfloat16");
@@ -20,6 +22,7 @@ PetscErrorCode CordsResponseCreate(CordsSystem system, PetscInt area, PetscInt i
   (*response)->system = system;
   (*response)->area = area;
   (*response)->items = items;
+  (*response)->alpha = (double)alpha;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -52,8 +55,8 @@ static PetscErrorCode EvaluateFused(CordsResponse response, PetscInt n, const vo
                            &response->mask));
   }
   response->law = response->system->fused_laws[response->area];
-  response->law.keep = 0;
-  response->law.gain = 1;
+  response->law.keep = 1 - response->alpha;
+  response->law.gain = response->alpha;
   PetscCall(CordsConvStep(Recurrent(response), n, &response->law, r, z, n, r, r_next, NULL, response->mask));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -70,7 +73,7 @@ static PetscErrorCode EvaluateInParts(CordsResponse response, PetscInt n, const 
     PetscCall(
         CordsArrayCreate(system->type, response->items, CordsSystemNeurons(system, response->area), &response->slope));
   }
-  law.alpha = 1;
+  law.alpha = response->alpha;
   PetscCall(CordsSystemWork(system, CORDS_WORK_SYNAPSES, numbers, &u));
   PetscCall(CordsConvForwardFrom(Recurrent(response), n, r, z, n, u));
   system->kind->step(&law, system->type, numbers, u, r, r_next);
@@ -101,7 +104,8 @@ PetscErrorCode CordsResponseThrough(CordsResponse response, PetscInt n, const vo
     CordsConvMaskMultiply(CordsConvGetShape(Recurrent(response)), system->type, n, &response->law, response->mask,
                           lambda, du);
   } else {
-    CordsMultiply(system->type, CordsSystemNumbers(system, response->area, n), 1, lambda, response->slope.data, du);
+    CordsMultiply(system->type, CordsSystemNumbers(system, response->area, n), response->alpha, lambda,
+                  response->slope.data, du);
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -129,12 +133,13 @@ static PetscErrorCode AdjointInParts(CordsResponse response, PetscInt n, const v
 PetscErrorCode CordsResponseAdjoint(CordsResponse response, PetscInt n, const void *du, const void *g, void *lambda,
                                     void *du_before)
 {
+  CordsConvLaw law = response->law;
+
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   if (response->fused && du_before) {
-    /* keep is 0: `later` has no weight, any finite numbers will do */
-    PetscCall(
-        CordsConvStepAdjoint(Recurrent(response), n, &response->law, du, g, du, response->mask, lambda, du_before));
+    law.keep = 0; /* so `later` has no weight, any finite numbers will do */
+    PetscCall(CordsConvStepAdjoint(Recurrent(response), n, &law, du, g, du, response->mask, lambda, du_before));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(AdjointInParts(response, n, du, g, lambda));

@@ -1,8 +1,9 @@
-/* What an area answers to its input: r_next = φ(W_i r + z), a step without leak, with its derivative kept.
+/* What an area answers to its input: r_next = (1−α) r + α φ(W_i r + z), a step of any length α (1: no leak), with its
+   derivative kept.
 
-   With D = diag φ'(W_i r + z) at the r given last, the products with D W_i, its transpose and D follow without another
-   look at u; where φ is linear on either side of zero D is one bit per neuron.  The fixed points of the map are the
-   steady states of the area with its drive z held fixed (model/system.h).
+   With D = α diag φ'(W_i r + z) at the r given last, the products with D W_i, its transpose and D follow without
+   another look at u; where φ is linear on either side of zero D is one bit per neuron.  The fixed points of the map are
+   the steady states of the area with its drive z held fixed (model/system.h).
 
    All arrays are [item][row][column][channel] of the system's type, which is float32 or float64.  Not collective. */
 #ifndef CORDS_MODEL_RESPONSE_H
@@ -12,11 +13,13 @@
 
 typedef struct _p_CordsResponse *CordsResponse;
 
-/* Of one area for at most `items` items; the system is borrowed, and its φ is the one of the last evaluation. */
-PetscErrorCode CordsResponseCreate(CordsSystem system, PetscInt area, PetscInt items, CordsResponse *response);
+/* Of one area for at most `items` items; the system is borrowed, and its φ is the one of the last evaluation.
+   alpha: whatever the network's own steps are. */
+PetscErrorCode CordsResponseCreate(CordsSystem system, PetscInt area, PetscInt items, PetscReal alpha,
+                                   CordsResponse *response);
 PetscErrorCode CordsResponseDestroy(CordsResponse *response);
 
-/* r_next = φ(W r + z), not in place; D of this r is kept until the next call. */
+/* r_next = (1−α) r + α φ(W r + z), not in place; D of this r is kept until the next call. */
 PetscErrorCode CordsResponseEvaluate(CordsResponse response, PetscInt n, const void *r, const void *z, void *r_next);
 
 /* y = D W v, not in place */

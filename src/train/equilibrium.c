@@ -85,7 +85,7 @@ static PetscErrorCode CreateArea(CordsEquilibrium e, PetscInt i)
   PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->batch, neurons, &area->states));
   if (e->steps > 0) PetscCall(CordsArrayCreate(type, e->batch, neurons, &area->distance));
   for (PetscInt k = 0; k < e->steps; k++) {
-    PetscCall(CordsResponseCreate(e->system, i, e->batch, &area->responses[k]));
+    PetscCall(CordsResponseCreate(e->system, i, e->batch, e->settings.transient_step, &area->responses[k]));
   }
   PetscCall(PetscCalloc1(2 * e->batch, &area->squares));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -168,10 +168,11 @@ PetscErrorCode CordsEquilibriumDescribe(CordsEquilibrium equilibrium, char **tex
   snprintf(line, sizeof line,
            "gradient through the equilibrium: %" PetscInt_FMT
            " images at a time, at most %.0f MB whatever the number of "
-           "steps; transient of %" PetscInt_FMT " steps with weight %g; images that do not settle to %g count with the "
+           "steps; transient of %" PetscInt_FMT
+           " steps of %g tau with weight %g; images that do not settle to %g count with the "
            "best state found",
-           equilibrium->batch, equilibrium->bytes / 1e6, equilibrium->steps, (double)s->transient_weight,
-           (double)s->solver.tolerance);
+           equilibrium->batch, equilibrium->bytes / 1e6, equilibrium->steps, (double)s->transient_step,
+           (double)s->transient_weight, (double)s->solver.tolerance);
   PetscCall(PetscStrallocpy(line, text));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -336,8 +337,10 @@ static PetscErrorCode TransientBackward(CordsEquilibrium e, PetscInt i)
   PetscCall(
       CordsResponseThrough(area->responses[m - 1], e->n, area->distance.data, Block(e, &e->z_gradient, neurons, m)));
   for (PetscInt k = m - 1; k > 0; k--) {
-    PetscCall(CordsResponseAdjoint(area->responses[k - 1], e->n, Block(e, &e->z_gradient, neurons, k + 1), NULL,
-                                   area->distance.data, Block(e, &e->z_gradient, neurons, k)));
+    CordsScale(CordsSystemType(e->system), (size_t)e->n * (size_t)neurons, 1 - (double)e->settings.transient_step,
+               area->distance.data);
+    PetscCall(CordsResponseAdjoint(area->responses[k - 1], e->n, Block(e, &e->z_gradient, neurons, k + 1),
+                                   area->distance.data, area->distance.data, Block(e, &e->z_gradient, neurons, k)));
   }
   e->adjoint_products += m - 1;
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -4,12 +4,13 @@
      r_i = φ(W_i r_i + z_i),  area after area (dynamics/steady_state.h)
      L   = cross-entropy of the read-out at r  +  transient_weight · E
      E   = mean over areas and images of |s_i − r_i|² / |r_i|²,
-           s_i = `transient_steps` steps s ← φ(W_i s + z_i) from the spontaneous state r⁰_i
+           s_i = `transient_steps` steps s ← (1−α) s + α φ(W_i s + z_i) from the spontaneous state r⁰_i
 
-   E is what is left of the transient: small if the network, run through time, is soon where the loss looks at it.  It
-   is the R_i of stage 2 (SPEC section 2) with φ in it.  r⁰ is the steady state without image; as in the stages through
-   time no gradient flows through it.  With a small E the steady state of either phase attracts from the other's, so the
-   return to the baseline (S of SPEC section 2) needs no term of its own.
+   E is what is left of the transient: small if the network, run through time, is soon where the loss looks at it.  With
+   α = 1 it is the R_i of stage 2 (SPEC section 2) with φ in it; with a smaller α what is slow in continuous time,
+   eigenvalues of D W near 1, weighs more than what swings.  r⁰ is the steady state without image; as in the stages
+   through time no gradient flows through it.  With a small E the steady state of either phase attracts from the
+   other's, so the return to the baseline (S of SPEC section 2) needs no term of its own.
 
    Images whose state has not settled (counted in the metrics) take part with the best state found: E then draws their
    areas back to where they settle.  Memory does not depend on the number of steps. */

@@ -61,8 +61,9 @@ PetscErrorCode CordsStageSettingsDefault(PetscInt index, CordsStageSettings *set
   PetscFunctionBegin;
   *settings = types[index]->defaults;
   CordsSteadyStateDefault(&settings->equilibrium.solver);
-  settings->equilibrium.transient_weight = 1;
+  settings->equilibrium.transient_weight = 10;
   settings->equilibrium.transient_steps = 3;
+  settings->equilibrium.transient_step = 0.7;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -96,6 +97,8 @@ static PetscErrorCode GradientSettings(PetscInt index, CordsStageSettings *s)
                             "", 0, 1e6, &s->equilibrium.transient_weight));
   PetscCall(CordsOptionInt("-equilibrium_transient_steps", "gradient equilibrium: steps after which it is measured",
                            "steps", 1, CORDS_TRANSIENT_STEPS_MAX, &s->equilibrium.transient_steps));
+  PetscCall(CordsOptionReal("-equilibrium_transient_step", "gradient equilibrium: length of these steps", "tau", 0.01,
+                            1, &s->equilibrium.transient_step));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

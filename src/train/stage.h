@@ -40,6 +40,7 @@ typedef struct {
   CordsSteadyStateSettings solver;
   PetscReal transient_weight; /* 0: no transient */
   PetscInt transient_steps;
+  PetscReal transient_step; /* their length, α */
 } CordsEquilibriumSettings;
 
 /* How a stage is trained; the paper's values are the defaults in stages/. */

@@ -79,7 +79,7 @@ static void CheckAdjoint(Fixture *f, CordsSteadyState steady, PetscInt i, double
 
   SupportCall(CordsSteadyStateAdjoint(steady, i, f->n, f->g.data, f->q.data, &result));
   assert_true(result.converged);
-  SupportCall(CordsResponseCreate(f->system, i, f->n, &response));
+  SupportCall(CordsResponseCreate(f->system, i, f->n, 1, &response));
   SupportCall(CordsResponseEvaluate(response, f->n, Part(f, i), f->z.data, f->work.data));
   /* D (g + Wᵀ q) = q */
   SupportCall(CordsResponseAdjoint(response, f->n, f->q.data, f->g.data, f->work.data, f->z.data));

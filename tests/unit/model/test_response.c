@@ -1,4 +1,5 @@
-/* r_next = φ(W r + z) against the system's residual; its derivative against central differences; adjoint identities. */
+/* r_next = (1−α) r + α φ(W r + z) against the system's residual; its derivative against central differences; adjoint
+ * identities. */
 #include "model/response.h"
 #include "support/networks.h"
 
@@ -8,6 +9,7 @@ typedef struct {
   CordsSystem system;
   CordsResponse response;
   CordsType type;
+  double alpha;
   size_t n;        /* numbers */
   CordsArray a[7]; /* r, z, r_next, v, y, w, x */
 } Fixture;
@@ -22,17 +24,18 @@ static void Compare(const Fixture *f, const char *what, const void *a, const voi
     SupportCompareF32(what, (PetscInt64)f->n, a, b, tolerance);
 }
 
-/* φ(W r + z) = r + F */
+/* r_next = r + α F */
 static void CheckValue(Fixture *f, PetscInt area)
 {
   SupportCall(CordsSystemResidual(f->system, area, ITEMS, f->a[Z].data, f->a[R].data, f->a[X].data, f->a[Y].data));
   for (size_t k = 0; k < f->n; k++) {
-    NetworkSet(f->type, f->a[Y].data, k, NetworkGet(f->type, f->a[Y].data, k) + NetworkGet(f->type, f->a[R].data, k));
+    NetworkSet(f->type, f->a[Y].data, k,
+               f->alpha * NetworkGet(f->type, f->a[Y].data, k) + NetworkGet(f->type, f->a[R].data, k));
   }
-  Compare(f, "phi(W r + z)", f->a[NEXT].data, f->a[Y].data, f->type == CORDS_F64 ? 1e-14 : 1e-6);
+  Compare(f, "r + alpha F", f->a[NEXT].data, f->a[Y].data, f->type == CORDS_F64 ? 1e-14 : 1e-6);
 }
 
-/* y = D W v against differences of the map, in float64. */
+/* (1−α) v + D W v against differences of the map, in float64. */
 static void CheckTangent(Fixture *f, PetscInt area)
 {
   const double h = 1e-6;
@@ -47,6 +50,7 @@ static void CheckTangent(Fixture *f, PetscInt area)
   }
   SupportCall(CordsResponseEvaluate(f->response, ITEMS, r, f->a[Z].data, f->a[NEXT].data));
   SupportCall(CordsResponseTangent(f->response, ITEMS, v, x));
+  for (size_t k = 0; k < f->n; k++) x[k] += (1 - f->alpha) * v[k];
   Compare(f, "D W v", x, y, 1e-8);
 }
 
@@ -76,14 +80,14 @@ static void CheckAdjoint(Fixture *f)
   Compare(f, "D (g + W' du)", f->a[NEXT].data, f->a[Z].data, tolerance);
 }
 
-static void Check(CordsModel model, CordsPhi phi, CordsType type)
+static void Check(CordsModel model, CordsPhi phi, CordsType type, double alpha)
 {
-  Fixture f = {.type = type};
+  Fixture f = {.type = type, .alpha = alpha};
 
   SupportCall(CordsSystemCreate(model, type, &f.system));
   SupportCall(CordsSystemSetPhi(f.system, phi, 0.3));
   for (PetscInt area = 0; area < model->architecture.area_count; area++) {
-    SupportCall(CordsResponseCreate(f.system, area, MORE, &f.response));
+    SupportCall(CordsResponseCreate(f.system, area, MORE, alpha, &f.response));
     f.n = ITEMS * (size_t)CordsSystemNeurons(f.system, area);
     for (int k = 0; k < 7; k++) f.a[k] = NetworkRandom(type, f.n, 10 + (uint64_t)k);
     SupportCall(CordsResponseEvaluate(f.response, ITEMS, f.a[R].data, f.a[Z].data, f.a[NEXT].data));
@@ -102,8 +106,10 @@ static void TestResponse(void **state)
   for (int k = 0; k < NETWORK_COUNT; k++) {
     CordsModel model = NetworkModel(network_texts[k], "relu", CORDS_FORM_RECURRENT);
     for (int phi = 0; phi < CORDS_PHI_COUNT; phi++) {
-      Check(model, (CordsPhi)phi, CORDS_F32);
-      Check(model, (CordsPhi)phi, CORDS_F64);
+      Check(model, (CordsPhi)phi, CORDS_F32, 1);
+      Check(model, (CordsPhi)phi, CORDS_F32, 0.6);
+      Check(model, (CordsPhi)phi, CORDS_F64, 1);
+      Check(model, (CordsPhi)phi, CORDS_F64, 0.6);
     }
     SupportCall(CordsModelDestroy(&model));
   }

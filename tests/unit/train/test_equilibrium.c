@@ -5,7 +5,7 @@
 #include "train/equilibrium.h"
 #include "train/objective.h"
 #include "train/rollout.h"
-#include "support/networks.h"
+#include "support/runs.h"
 
 enum { BATCH = 3 };
 
@@ -39,7 +39,8 @@ static CordsStageSettings Settings(double transient_weight)
   settings.equilibrium =
       (CordsEquilibriumSettings){.solver = {.tolerance = 1e-13, .adjoint_tolerance = 1e-11, .steps = 5},
                                  .transient_weight = transient_weight,
-                                 .transient_steps = 3};
+                                 .transient_steps = 3,
+                                 .transient_step = 0.7};
   return settings;
 }
 
@@ -86,7 +87,7 @@ static double Transient(Loss *loss, PetscInt i, const double *z, double *s, doub
   }
   for (PetscInt t = 0; t < loss->settings.transient_steps; t++) {
     SupportCall(CordsSystemResidual(loss->system, i, BATCH, z, s, work, f));
-    for (PetscInt k = 0; k < BATCH * n; k++) s[k] += f[k];
+    for (PetscInt k = 0; k < BATCH * n; k++) s[k] += (double)loss->settings.transient_step * f[k];
   }
   for (PetscInt k = 0; k < BATCH; k++) {
     double distance = 0, size = 0;
@@ -300,6 +301,75 @@ static void TestUnsettled(void **state)
   SupportCall(CordsModelDestroy(&model));
 }
 
+/* Stages 3 to 5 learn this way: forty updates of one batch, the loss falls, and a second time to the same bits. */
+static void TestStages(void **state)
+{
+  enum { UPDATES = 40 };
+
+  for (PetscInt index = 2; index <= 4; index++) {
+    CordsModel previous = Network(NETWORK_STEM, "relu");
+    CordsStageSettings settings;
+    double first[2] = {0}, last[2] = {0};
+    SupportCall(CordsStageSettingsDefault(index, &settings));
+    settings.gradient = CORDS_GRADIENT_EQUILIBRIUM;
+    settings.learning_rate = 0.003;
+    for (int again = 0; again < 2; again++) {
+      float *gradient, *images, labels[BATCH * NETWORK_CLASSES];
+      CordsOptimizer optimizer;
+      CordsMetrics metrics;
+      CordsStage stage;
+      double norm;
+      SupportCall(CordsStageCreate(&support_context, index, &settings, &previous->architecture, BATCH, previous,
+                                   PETSC_FALSE, &stage));
+      SupportCall(CordsStageOptimizer(stage, &optimizer));
+      gradient = calloc((size_t)previous->learnable_values, sizeof *gradient);
+      images = NetworkImages(previous, BATCH, 3);
+      FillLabels(labels);
+      for (int k = 0; k < UPDATES; k++) {
+        SupportCall(CordsStageGradient(stage, 1, BATCH, BATCH, images, labels, gradient, &metrics));
+        SupportCall(CordsOptimizerStep(optimizer, (double)settings.learning_rate, gradient, &norm));
+        assert_true(isfinite(norm) && metrics.unsettled < 0.5);
+        if (k == 0) first[again] = metrics.loss;
+        last[again] = metrics.loss;
+      }
+      assert_true(last[again] < 0.9 * first[again]);
+      free(gradient);
+      SupportCall(PetscFree(images));
+      SupportCall(CordsOptimizerDestroy(&optimizer));
+      SupportCall(CordsStageDestroy(&stage));
+    }
+    assert_true(first[0] == first[1] && last[0] == last[1]);
+    SupportCall(CordsModelDestroy(&previous));
+  }
+}
+
+/* A whole run, on all ranks: in one piece or continued from its checkpoint, to the same bits. */
+static void TestRestart(void **state)
+{
+  CordsDataset dataset = RunDataset(&support_context, CORDS_SPLIT_TRAIN);
+  CordsModel models[2];
+  PetscBool stopped;
+
+  for (int pieces = 1; pieces <= 2; pieces++) {
+    char path[PETSC_MAX_PATH_LEN];
+    CordsRun run;
+    for (PetscInt epochs = 3 - pieces; epochs <= 2; epochs++) {
+      RunMake(pieces == 1 ? "whole" : "pieces", epochs, &run);
+      run.settings[0] = run.settings[4];
+      run.settings[0].gradient = CORDS_GRADIENT_EQUILIBRIUM;
+      run.stages[0] = 4;
+      run.stage_count = 1;
+      SupportCall(CordsTrain(&support_context, &run, dataset, &stopped));
+      assert_false(stopped);
+    }
+    snprintf(path, sizeof path, "%s/model.h5", run.output);
+    SupportCall(CordsModelLoad(&support_context, path, &models[pieces - 1]));
+  }
+  assert_memory_equal(models[0]->values, models[1]->values, (size_t)models[0]->value_count * sizeof(float));
+  for (int k = 0; k < 2; k++) SupportCall(CordsModelDestroy(&models[k]));
+  SupportCall(CordsDatasetDestroy(&dataset));
+}
+
 /* What it would take is known before anything is allocated. */
 static void TestMemoryLimit(void **state)
 {
@@ -323,7 +393,8 @@ static void TestMemoryLimit(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(TestDifferences), cmocka_unit_test(TestThroughTime), cmocka_unit_test(TestRanks),
-    cmocka_unit_test(TestUnsettled),   cmocka_unit_test(TestMemoryLimit),
+    cmocka_unit_test(TestUnsettled),   cmocka_unit_test(TestStages),      cmocka_unit_test(TestRestart),
+    cmocka_unit_test(TestMemoryLimit),
 };
 
 SUPPORT_MAIN(tests)
