@@ -5,7 +5,7 @@ published implementation works.
 Every step does every convolution through torch.nn.functional, one step after the other; the input's convolution is
 computed again for every area and step; weights are normalised when they are used, at every step; all images of the batch
 run through the spontaneous phase; areas are updated from the last to the first.  No gradient is recorded in the
-spontaneous phase.  Weights are normalised once per request, which is kinder to memory than at every use.
+spontaneous phase.
 
     peer.py FILE.h5        answers lines "trial" and "step" on standard input with one line of JSON each
 
@@ -51,17 +51,14 @@ class Network:
         if isinstance(item, h5py.Dataset):
             self.parameters[name] = torch.from_numpy(item[...].astype("float32")).requires_grad_()
 
-    def normalise(self):
-        """w = g v / |v| by output row, for all convolutions."""
-        end = ".parametrizations.weight.original0"
-        self.weights = {}
-        for key, g in self.parameters.items():
-            if key.endswith(end):
-                v = self.parameters[key[:-1] + "1"]
-                self.weights[key[: -len(end)]] = torch._weight_norm(v, g, 0)
+    def weight(self, name):
+        """w = g v / |v| by output row, as torch's weight_norm parametrisation does at every use."""
+        g = self.parameters[f"{name}.parametrizations.weight.original0"]
+        v = self.parameters[f"{name}.parametrizations.weight.original1"]
+        return torch._weight_norm(v, g, 0)
 
     def conv(self, name, x, stride=1):
-        weight = self.weights[name]
+        weight = self.weight(name)
         return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
 
     def inp(self, images):
@@ -70,10 +67,11 @@ class Network:
         return F.avg_pool2d(x, kernel, stride, padding=(kernel - 1) // 2) if kernel else x
 
     def area_input(self, i, r, images):
+        inp = self.inp(images)  # for every area and step, used or not, as the original does
         if i == 0:
-            return self.inp(images)
+            return inp
         if i == 1:
-            return F.relu(r[0]) + self.conv("inp_skip", self.inp(images), self.skip_strides[1])
+            return F.relu(r[0]) + self.conv("inp_skip", inp, self.skip_strides[1])
         if self.skip_names[i] == "-":
             return F.relu(r[i - 1]) + F.relu(r[i - 2])
         return F.relu(r[i - 1]) + self.conv(self.skip_names[i], F.relu(r[i - 2]), self.skip_strides[i])
@@ -88,7 +86,7 @@ class Network:
 
     def read_out(self, r):
         features = (F.relu(r[-1]) + F.relu(r[-2])).mean(dim=(2, 3))
-        return F.linear(features, self.weights["out_fc"], self.parameters["out_fc.bias"])
+        return F.linear(features, self.weight("out_fc"), self.parameters["out_fc.bias"])
 
     def zero_state(self, batch):
         biases = [self.parameters[f"conv_bias.{i}"] for i in range(self.depth)]
@@ -145,7 +143,6 @@ def training_step(network, optimizer, images, labels, steps):
 def answer(request, network, optimizer, file, steps):
     images = torch.from_numpy(file[f"{request}/images"][...].astype("float32"))
     start = time.perf_counter()
-    network.normalise()
     if request == "trial":
         result = {"logits": trial(network, images, steps).tolist()}
     else:
