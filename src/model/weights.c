@@ -11,7 +11,7 @@ struct _p_CordsWeights {
   CordsConv convs[CORDS_CONNECTIONS_MAX];
   CordsArray gradients[CORDS_CONNECTIONS_MAX]; /* one item of [row][column][in][out] each, made when wanted */
   float *shared;                               /* where gradients are collected instead; NULL: nowhere else */
-  CordsArray work[2];                          /* the largest effective weight; the second made when wanted */
+  CordsArray work;                             /* the largest effective weight */
 };
 
 static PetscInt RowLength(const CordsConvShape *shape)
@@ -56,7 +56,7 @@ PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights
     PetscCall(CordsConvCreate(shape, ImageType(a, k, type), NULL, &(*weights)->convs[k]));
     largest = PetscMax(largest, size);
   }
-  PetscCall(CordsArrayCreate((*weights)->type, 1, largest, &(*weights)->work[0]));
+  PetscCall(CordsArrayCreate((*weights)->type, 1, largest, &(*weights)->work));
   PetscCall(CordsWeightsUpdate(*weights));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -69,7 +69,7 @@ PetscErrorCode CordsWeightsDestroy(CordsWeights *weights)
     PetscCall(CordsConvDestroy(&(*weights)->convs[k]));
     PetscCall(CordsArrayDestroy(&(*weights)->gradients[k]));
   }
-  for (int k = 0; k < 2; k++) PetscCall(CordsArrayDestroy(&(*weights)->work[k]));
+  PetscCall(CordsArrayDestroy(&(*weights)->work));
   PetscCall(PetscFree(*weights));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -83,8 +83,8 @@ PetscErrorCode CordsWeightsUpdate(CordsWeights weights)
     const CordsConvShape *shape = &model->architecture.connections[k].shape;
     PetscInt g = CordsModelConnectionTensor(model, k);
     CordsWeightNormForward(shape->out_channels, RowLength(shape), model->tensors[g].data, model->tensors[g + 1].data,
-                           weights->type, weights->work[0].data);
-    PetscCall(CordsConvSetWeights(weights->convs[k], weights->work[0].data));
+                           weights->type, weights->work.data);
+    PetscCall(CordsConvSetWeights(weights->convs[k], weights->work.data));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -160,24 +160,6 @@ static void Transpose(const CordsConvShape *s, CordsType type, const void *from,
   }
 }
 
-/* What was collected for a connection, moved out of the shared array whose place then is zero. */
-static PetscErrorCode TakeCollected(CordsWeights weights, PetscInt connection, const void **collected)
-{
-  size_t bytes = (size_t)WeightCount(weights, connection) * CordsTypeSize(weights->type);
-  void *place = CordsWeightsGradient(weights, connection);
-
-  PetscFunctionBegin;
-  *collected = place;
-  if (!weights->shared) PetscFunctionReturn(PETSC_SUCCESS);
-  if (!weights->work[1].data) {
-    PetscCall(CordsArrayCreate(weights->type, 1, weights->work[0].elements, &weights->work[1]));
-  }
-  memcpy(weights->work[1].data, place, bytes);
-  memset(place, 0, bytes);
-  *collected = weights->work[1].data;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
 {
   CordsModel model = weights->model;
@@ -188,11 +170,11 @@ PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
   for (PetscInt k = 0; k < model->architecture.connection_count; k++) {
     const CordsConvShape *shape = &model->architecture.connections[k].shape;
     const CordsTensor *g = &model->tensors[CordsModelConnectionTensor(model, k)], *v = g + 1;
-    const void *collected;
-    PetscCall(TakeCollected(weights, k, &collected));
-    Transpose(shape, weights->type, collected, weights->work[0].data);
-    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type,
-                           weights->work[0].data, gradient + (g->data - model->values), PlaceOfV(weights, k, gradient));
+    void *collected = CordsWeightsGradient(weights, k);
+    Transpose(shape, weights->type, collected, weights->work.data);
+    if (weights->shared) memset(collected, 0, (size_t)WeightCount(weights, k) * sizeof(float)); /* g and v come here */
+    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type, weights->work.data,
+                           gradient + (g->data - model->values), PlaceOfV(weights, k, gradient));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -30,17 +30,6 @@ struct _p_CordsTrial {
 /* What kernels and libraries take for themselves while they work. */
 static const double library_bytes = 13e6;
 
-static double LargestWeight(const CordsArchitecture *a)
-{
-  double largest = 0;
-
-  for (PetscInt k = 0; k < a->connection_count; k++) {
-    const CordsConvShape *s = &a->connections[k].shape;
-    largest = PetscMax(largest, (double)s->in_channels * s->out_channels * s->kernel_rows * s->kernel_columns);
-  }
-  return largest;
-}
-
 /* The process's memory beside the rollout that is not there yet: weights backwards, gradient and two moments of the
    optimiser, the inputs of a batch, states. */
 static double OtherBytes(CordsTrial t, PetscInt batch_local)
@@ -49,8 +38,7 @@ static double OtherBytes(CordsTrial t, PetscInt batch_local)
   const CordsArchitecture *a = &model->architecture;
   double image = (double)a->image_rows * a->image_columns * a->image_channels;
   double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
-  double numbers = 3.0 * model->learnable_values + LargestWeight(a) + batch_local * image +
-                   2.0 * CordsArchitectureNeurons(a) +
+  double numbers = 3.0 * model->learnable_values + batch_local * image + 2.0 * CordsArchitectureNeurons(a) +
                    t->cost.plan.images * (image + 2 * stem + 6.0 * CordsSystemNeurons(t->system, 0));
 
   return (double)CordsTypeSize(CordsSystemType(t->system)) * model->learnable_values + sizeof(float) * numbers +
