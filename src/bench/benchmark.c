@@ -25,16 +25,8 @@ const char *const CordsLimitNames[] = {"none", "f32", "f64", "bf16", "memory", "
 
 PetscErrorCode CordsBenchmarkList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
-  static const char *name_list[TYPE_COUNT], *about_list[TYPE_COUNT];
-
   PetscFunctionBegin;
-  for (PetscInt i = 0; i < TYPE_COUNT; i++) {
-    name_list[i] = types[i]->name;
-    about_list[i] = types[i]->about;
-  }
-  *count = TYPE_COUNT;
-  *names = name_list;
-  if (abouts) *abouts = about_list;
+  CORDS_REGISTRY_LIST(types, count, names, abouts);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -107,7 +107,7 @@ PetscErrorCode CordsBenchTrial(void *data)
       PetscCall(CordsInputCreate(net->system, n, &net->input));
     }
     PetscCall(CordsInputSet(net->input, net->images + (size_t)first * ImageNumbers(a)));
-    CordsStateRepeat(net->system, n, net->baseline.data, net->state.data);
+    CordsSystemRepeat(net->system, n, net->baseline.data, net->state.data);
     PetscCall(CordsRolloutForward(net->rollout, n, net->input, 1, &stimulus, PETSC_FALSE, net->state.data, NULL));
     PetscCall(CordsRolloutLogits(net->rollout, a->stimulus_steps - 1, 1, net->logits + first * a->classes));
   }

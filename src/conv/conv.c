@@ -69,16 +69,8 @@ double CordsConvFlops(const CordsConvShape *s)
 
 PetscErrorCode CordsConvBackendList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
-  static const char *name_list[BACKEND_COUNT], *about_list[BACKEND_COUNT];
-
   PetscFunctionBegin;
-  for (PetscInt i = 0; i < BACKEND_COUNT; i++) {
-    name_list[i] = backends[i]->name;
-    about_list[i] = backends[i]->about;
-  }
-  *count = BACKEND_COUNT;
-  *names = name_list;
-  if (abouts) *abouts = about_list;
+  CORDS_REGISTRY_LIST(backends, count, names, abouts);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -7,6 +7,20 @@
 
 #include "core/error.h"
 
+/* Hand out the names and one-line descriptions of a table `types`, whose structs have `name` and `about`.  count, names
+   and abouts may be NULL; what they point to is static. */
+#define CORDS_REGISTRY_LIST(types, count, names, abouts)                                                               \
+  do {                                                                                                                 \
+    static const char *name_list_[PETSC_STATIC_ARRAY_LENGTH(types)], *about_list_[PETSC_STATIC_ARRAY_LENGTH(types)];   \
+    for (size_t i_ = 0; i_ < PETSC_STATIC_ARRAY_LENGTH(types); i_++) {                                                 \
+      name_list_[i_] = (types)[i_]->name;                                                                              \
+      about_list_[i_] = (types)[i_]->about;                                                                            \
+    }                                                                                                                  \
+    if (count) *(count) = (PetscInt)PETSC_STATIC_ARRAY_LENGTH(types);                                                  \
+    if (names) *(names) = name_list_;                                                                                  \
+    if (abouts) *(abouts) = about_list_;                                                                               \
+  } while (0)
+
 /* The one of names[0..count) nearest to `name` in edit distance, or NULL if none is near enough to be meant
    (more than half of the letters differ).  Not collective. */
 const char *CordsRegistryClosest(PetscInt count, const char *const names[], const char *name);

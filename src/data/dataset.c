@@ -19,16 +19,8 @@ enum { TYPE_COUNT = sizeof types / sizeof *types };
 
 PetscErrorCode CordsDatasetList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
-  static const char *name_list[TYPE_COUNT], *about_list[TYPE_COUNT];
-
   PetscFunctionBegin;
-  for (PetscInt i = 0; i < TYPE_COUNT; i++) {
-    name_list[i] = types[i]->name;
-    about_list[i] = types[i]->about;
-  }
-  *count = TYPE_COUNT;
-  if (names) *names = name_list;
-  if (abouts) *abouts = about_list;
+  CORDS_REGISTRY_LIST(types, count, names, abouts);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -98,19 +98,9 @@ PetscErrorCode CordsSteadyStateConfigure(CordsSteadyStateSettings *settings)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscInt LargestArea(CordsSystem system)
-{
-  PetscInt largest = 0;
-
-  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
-    largest = PetscMax(largest, CordsSystemNeurons(system, i));
-  }
-  return largest;
-}
-
 double CordsSteadyStateBytes(CordsSystem system, PetscInt items)
 {
-  double bytes = 0, largest = LargestArea(system);
+  double bytes = 0, largest = CordsSystemLargestArea(system);
 
   for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
     PetscBool counted = PETSC_FALSE;
@@ -135,7 +125,8 @@ PetscErrorCode CordsSteadyStateCreate(MPI_Comm comm, CordsSystem system, PetscIn
   s->area_count = CordsSystemModel(system)->architecture.area_count;
   for (PetscInt i = 0; i < s->area_count; i++) PetscCall(CordsResponseCreate(system, i, items, 1, &s->responses[i]));
   for (int k = 0; k < 4; k++) {
-    PetscCall(CordsArrayCreate(CordsSystemType(system), PetscMax(items, 1), LargestArea(system), &s->work[k]));
+    PetscCall(
+        CordsArrayCreate(CordsSystemType(system), PetscMax(items, 1), CordsSystemLargestArea(system), &s->work[k]));
   }
   s->answer = s->work[0].data;
   s->asked = s->work[1].data;

@@ -94,18 +94,6 @@ PetscErrorCode CordsLinearisationSet(CordsLinearisation linearisation, CordsInpu
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* A state of one item as one of n equal items. */
-static void Repeat(CordsSystem system, PetscInt n, const void *one, void *state)
-{
-  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
-    size_t bytes = CordsSystemNumbers(system, i, 1) * CordsTypeSize(system->type);
-    for (PetscInt k = 0; k < n; k++) {
-      memcpy((char *)CordsSystemArea(system, n, state, i) + (size_t)k * bytes, CordsSystemArea(system, 1, one, i),
-             bytes);
-    }
-  }
-}
-
 /* What products with n vectors read, made once for each linearisation. */
 static PetscErrorCode MakeCopies(CordsLinearisation l, PetscInt n, Copies *copies)
 {
@@ -125,8 +113,8 @@ static PetscErrorCode MakeCopies(CordsLinearisation l, PetscInt n, Copies *copie
     }
   }
   if (l->copies != n) {
-    Repeat(system, n, l->state.data, l->states_copied.data);
-    Repeat(system, n, l->slopes.data, l->slopes_copied.data);
+    CordsSystemRepeat(system, n, l->state.data, l->states_copied.data);
+    CordsSystemRepeat(system, n, l->slopes.data, l->slopes_copied.data);
     l->copies = n;
   }
   *copies = (Copies){n, l->states_copied.data, l->slopes_copied.data};

@@ -79,6 +79,25 @@ void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscIn
   return (char *)state + (size_t)n * (size_t)system->offsets[area] * CordsTypeSize(system->master);
 }
 
+PetscInt CordsSystemLargestArea(CordsSystem system)
+{
+  PetscInt largest = 0;
+
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
+    largest = PetscMax(largest, CordsSystemNeurons(system, i));
+  }
+  return largest;
+}
+
+void CordsSystemRepeat(CordsSystem system, PetscInt n, const void *one, void *state)
+{
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
+    size_t bytes = (size_t)CordsSystemNeurons(system, i) * CordsTypeSize(system->master);
+    char *to = CordsSystemArea(system, n, state, i);
+    for (PetscInt k = 0; k < n; k++) memcpy(to + (size_t)k * bytes, CordsSystemArea(system, 1, one, i), bytes);
+  }
+}
+
 PetscErrorCode CordsSystemSetPhi(CordsSystem system, CordsPhi phi, PetscReal slope)
 {
   PetscFunctionBegin;

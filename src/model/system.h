@@ -34,6 +34,9 @@ CordsWeights CordsSystemWeights(CordsSystem system);
 CordsType CordsSystemType(CordsSystem system);
 PetscInt CordsSystemOffset(CordsSystem system, PetscInt area); /* area_count gives the number of neurons */
 PetscInt CordsSystemNeurons(CordsSystem system, PetscInt area);
+PetscInt CordsSystemLargestArea(CordsSystem system); /* neurons of the largest area */
+/* state of n items, each a copy of the one item in `one` (both of M) */
+void CordsSystemRepeat(CordsSystem system, PetscInt n, const void *one, void *state);
 /* Part of an area in a state (of M) of n items. */
 void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscInt area);
 

@@ -35,16 +35,6 @@ struct _p_CordsEquilibrium {
   double forward_products, adjoint_products;
 };
 
-static PetscInt LargestArea(CordsSystem system)
-{
-  PetscInt largest = 0;
-
-  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
-    largest = PetscMax(largest, CordsSystemNeurons(system, i));
-  }
-  return largest;
-}
-
 /* Everything that grows with the batch. */
 static double CountBytes(CordsEquilibrium e)
 {
@@ -53,7 +43,7 @@ static double CountBytes(CordsEquilibrium e)
   double image = (double)a->image_rows * a->image_columns * a->image_channels;
   double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
 
-  bytes = size * (neurons * (e->steps + 3) + (double)LargestArea(e->system) * (e->steps + 2));
+  bytes = size * (neurons * (e->steps + 3) + (double)CordsSystemLargestArea(e->system) * (e->steps + 2));
   bytes += size * (image + 2 * stem + 6.0 * CordsSystemNeurons(e->system, 0)); /* the input */
   for (PetscInt i = 0; i < e->area_count; i++) bytes += e->steps * CordsResponseBytes(e->system, i);
   return e->batch * bytes + CordsSteadyStateBytes(e->system, e->batch);
@@ -95,7 +85,7 @@ static PetscErrorCode CreateArrays(CordsEquilibrium e)
 {
   const CordsArchitecture *a = &CordsSystemModel(e->system)->architecture;
   CordsType type = CordsSystemType(e->system);
-  PetscInt neurons = CordsArchitectureNeurons(a), largest = LargestArea(e->system);
+  PetscInt neurons = CordsArchitectureNeurons(a), largest = CordsSystemLargestArea(e->system);
 
   PetscFunctionBegin;
   for (PetscInt i = 0; i < e->area_count; i++) PetscCall(CreateArea(e, i));

@@ -87,7 +87,7 @@ static PetscErrorCode NetworkLogits(Network *net, PetscInt n, const float *image
     PetscCall(CordsInputCreate(net->system, n, &net->input));
   }
   PetscCall(CordsInputSet(net->input, images));
-  CordsStateRepeat(net->system, n, net->baseline.data, net->state.data);
+  CordsSystemRepeat(net->system, n, net->baseline.data, net->state.data);
   PetscCall(CordsRolloutForward(net->rollout, n, net->input, 1, &stimulus, PETSC_FALSE, net->state.data, NULL));
   PetscCall(CordsRolloutLogits(net->rollout, 0, net->steps, logits));
   PetscFunctionReturn(PETSC_SUCCESS);

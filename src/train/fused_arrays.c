@@ -10,16 +10,6 @@ static CordsArray Size(CordsType type, PetscInt items, PetscInt elements)
   return (CordsArray){.type = type, .items = items, .elements = elements};
 }
 
-static PetscInt LargestArea(CordsSystem system)
-{
-  PetscInt largest = 0;
-
-  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
-    largest = PetscMax(largest, CordsSystemNeurons(system, i));
-  }
-  return largest;
-}
-
 /* Masks are words of 16 bits, as wide as bf16 numbers. */
 static CordsArray MaskSize(CordsSystem system, PetscInt items, PetscInt area)
 {
@@ -30,7 +20,7 @@ CordsFusedArrays CordsFusedArraysSize(CordsSystem system, const CordsPlan *plan,
 {
   CordsType type = CordsSystemType(system), master = CordsTypeMaster(type);
   PetscInt area_count = CordsSystemModel(system)->architecture.area_count, n = plan->images, block = plan->block;
-  PetscInt largest = LargestArea(system), again = PetscMax(steps - plan->kept, 0);
+  PetscInt largest = CordsSystemLargestArea(system), again = PetscMax(steps - plan->kept, 0);
   CordsFusedArrays a;
 
   memset(&a, 0, sizeof a);
@@ -68,7 +58,7 @@ static PetscInt ArrayList(CordsFusedArrays *arrays, CordsArray **list)
 double CordsFusedArraysBytes(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record)
 {
   CordsFusedArrays arrays = CordsFusedArraysSize(system, plan, steps, record);
-  double bytes = (double)WORK_ARRAYS * plan->block * plan->images * LargestArea(system) *
+  double bytes = (double)WORK_ARRAYS * plan->block * plan->images * CordsSystemLargestArea(system) *
                  (double)CordsTypeSize(CordsSystemType(system));
   CordsArray *list;
   PetscInt count = ArrayList(&arrays, &list);

@@ -60,12 +60,7 @@ double CordsResidentPeakBytes(void)
 /* Bytes of one image's activity in the largest area. */
 static double LargestBytes(CordsSystem system)
 {
-  PetscInt largest = 1;
-
-  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
-    largest = PetscMax(largest, CordsSystemNeurons(system, i));
-  }
-  return (double)largest * (double)CordsTypeSize(CordsSystemType(system));
+  return (double)CordsSystemLargestArea(system) * (double)CordsTypeSize(CordsSystemType(system));
 }
 
 /* The most equal parts of `total` of which none is above `most`. */

@@ -19,16 +19,8 @@ enum { TYPE_COUNT = PETSC_STATIC_ARRAY_LENGTH(types) };
 
 PetscErrorCode CordsRolloutList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
-  static const char *name_list[TYPE_COUNT], *about_list[TYPE_COUNT];
-
   PetscFunctionBegin;
-  for (PetscInt i = 0; i < TYPE_COUNT; i++) {
-    name_list[i] = types[i]->name;
-    about_list[i] = types[i]->about;
-  }
-  *count = TYPE_COUNT;
-  *names = name_list;
-  if (abouts) *abouts = about_list;
+  CORDS_REGISTRY_LIST(types, count, names, abouts);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -171,17 +163,4 @@ PetscErrorCode CordsRolloutSpontaneous(CordsRollout rollout, PetscInt steps, voi
   memset(state, 0, neurons * CordsTypeSize(CordsTypeMaster(CordsSystemType(system))));
   PetscCall(CordsRolloutForward(rollout, 1, NULL, 1, &phase, PETSC_FALSE, state, NULL));
   PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-void CordsStateRepeat(CordsSystem system, PetscInt n, const void *one, void *state)
-{
-  CordsType master = CordsTypeMaster(CordsSystemType(system));
-
-  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
-    size_t bytes = (size_t)CordsSystemNeurons(system, i) * CordsTypeSize(master);
-    char *to = CordsSystemArea(system, n, state, i);
-    for (PetscInt k = 0; k < n; k++) {
-      memcpy(to + (size_t)k * bytes, CordsSystemArea(system, 1, one, i), bytes);
-    }
-  }
 }

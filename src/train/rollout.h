@@ -62,9 +62,6 @@ PetscErrorCode CordsRolloutBackward(CordsRollout rollout, PetscInt first, PetscI
    every image.  steps ≤ steps_max. */
 PetscErrorCode CordsRolloutSpontaneous(CordsRollout rollout, PetscInt steps, void *state);
 
-/* state of n items, each a copy of the one item in `one` */
-void CordsStateRepeat(CordsSystem system, PetscInt n, const void *one, void *state);
-
 /* Names and one line each. */
 PetscErrorCode CordsRolloutList(PetscInt *count, const char *const **names, const char *const **abouts);
 

@@ -1,6 +1,7 @@
 #include "train/stage.h"
 
 #include "core/config.h"
+#include "core/registry.h"
 #include "train/stage_type.h"
 
 #include <math.h>
@@ -24,16 +25,8 @@ static const char *const gradient_names[] = {"time", "equilibrium"};
 
 PetscErrorCode CordsStageList(PetscInt *count, const char *const **names, const char *const **abouts)
 {
-  static const char *name_list[STAGE_COUNT], *about_list[STAGE_COUNT];
-
   PetscFunctionBegin;
-  for (PetscInt i = 0; i < STAGE_COUNT; i++) {
-    name_list[i] = types[i]->name;
-    about_list[i] = types[i]->about;
-  }
-  *count = STAGE_COUNT;
-  *names = name_list;
-  if (abouts) *abouts = about_list;
+  CORDS_REGISTRY_LIST(types, count, names, abouts);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

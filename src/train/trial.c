@@ -233,7 +233,7 @@ static PetscErrorCode PartGradient(CordsTrial t, PetscInt n, const float *images
     PetscCall(CordsInputCreate(t->system, n, &t->input));
   }
   PetscCall(CordsInputSet(t->input, images));
-  CordsStateRepeat(t->system, n, t->baseline.data, t->state.data);
+  CordsSystemRepeat(t->system, n, t->baseline.data, t->state.data);
   PetscCall(CordsRolloutForward(t->rollout, n, t->input, 2, phases, PETSC_TRUE, t->state.data, observing));
   PetscCall(ReadOut(t, n, labels, metrics));
   PetscCall(

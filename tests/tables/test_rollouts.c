@@ -249,7 +249,7 @@ static void TestSpontaneous(void **state)
   assert_true(size > 0.1);
   SupportFillF64(9, neurons, one); /* to be overwritten */
   SupportCall(CordsRolloutSpontaneous(run.rollout, STEPS, one));
-  CordsStateRepeat(run.system, BATCH, one, copies);
+  CordsSystemRepeat(run.system, BATCH, one, copies);
   SupportCompareF64("spontaneous state", BATCH * neurons, copies, run.state, 1e-13);
   SupportCall(CordsRolloutSpontaneous(run.rollout, 0, one));
   for (PetscInt k = 0; k < neurons; k++) assert_true(one[k] == 0);
