@@ -1,20 +1,22 @@
 #include "dynamics/fixed_point.h"
 
 #include "core/config.h"
+#include "dynamics/newton.h"
 
 #include <math.h>
 
 const char *const CordsFixedPointMethodNames[] = {"block", "whole"};
 
-static const char prefix[] = "fixed_points_";
-
-/* Names that SNES, KSP and PC read themselves, as far as people want them. */
-static const char *const solver_options[] = {
-    "-fixed_points_snes_type",    "-fixed_points_snes_rtol",   "-fixed_points_snes_atol",
-    "-fixed_points_snes_stol",    "-fixed_points_snes_max_it", "-fixed_points_snes_linesearch_type",
-    "-fixed_points_snes_monitor", "-fixed_points_ksp_type",    "-fixed_points_ksp_rtol",
-    "-fixed_points_ksp_max_it",   "-fixed_points_ksp_monitor", "-fixed_points_ksp_gmres_restart",
-    "-fixed_points_snes_ksp_ew"};
+/* With GMRES solved to 1e-3, 1e-5, 1e-8 and 1e-10 in each Newton step the whole cost 1, 1.1, 1.6 and 1.4 times in
+   iterations, with 19, 13, 12 and 9 Newton steps. */
+static const CordsNewtonDefaults newton_defaults = {.prefix = "fixed_points_",
+                                                    .own_tolerances = PETSC_TRUE,
+                                                    .iterations = 50,
+                                                    .evaluations = 10000,
+                                                    .linear_failures = 1,
+                                                    .linear_tolerance = 1e-5,
+                                                    .linear_iterations = 500,
+                                                    .restart = 100};
 
 /* The solver is asked for this much less than the user, so that what is recomputed outside stays below. */
 static const PetscReal reserve = 1e-3;
@@ -29,37 +31,8 @@ typedef struct {
   PetscReal atol_given; /* by the user's options; 0: none */
 } Solver;
 
-/* Defaults, then the user's options.
-
-   No preconditioner: pixel-block Jacobi (the blocks −I + D K of the kernel's centre tap) took 1.2, 1.0 and 0.95 times
-   the GMRES iterations of none with random recurrent weights of 1, 1.5 and 2 times the usual size, because the leak −I
-   already clusters the spectrum and the off-centre taps are as large as the centre.  With GMRES solved to 1e-3, 1e-5,
-   1e-8 and 1e-10 in each Newton step the whole cost 1, 1.1, 1.6 and 1.4 times in iterations, with 19, 13, 12 and 9
-   Newton steps. */
-static PetscErrorCode CreateSnes(SNES *snes)
-{
-  KSP ksp;
-  PC pc;
-
-  PetscFunctionBegin;
-  PetscCall(SNESCreate(PETSC_COMM_SELF, snes));
-  PetscCall(SNESSetOptionsPrefix(*snes, prefix));
-  PetscCall(SNESSetType(*snes, SNESNEWTONLS));
-  PetscCall(SNESSetTolerances(*snes, 0, 0, 0, 50, 10000));
-  PetscCall(SNESGetKSP(*snes, &ksp));
-  PetscCall(KSPSetType(ksp, KSPGMRES));
-  PetscCall(KSPGMRESSetRestart(ksp, 100));
-  PetscCall(KSPSetTolerances(ksp, 1e-5, 0, PETSC_DEFAULT, 500));
-  PetscCall(KSPGetPC(ksp, &pc));
-  PetscCall(PCSetType(pc, PCNONE));
-  PetscCall(SNESSetFromOptions(*snes));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 PetscErrorCode CordsFixedPointConfigure(CordsFixedPointSettings *settings)
 {
-  SNES snes;
-
   PetscFunctionBegin;
   *settings = (CordsFixedPointSettings){
       .method = CORDS_FIXED_POINT_BLOCK, .tolerance = 1e-10, .euler_steps = 100, .retries = 2};
@@ -71,9 +44,7 @@ PetscErrorCode CordsFixedPointConfigure(CordsFixedPointSettings *settings)
                            &settings->euler_steps));
   PetscCall(CordsOptionInt("-fixed_points_retries", "times Newton is started again after a longer Euler run", "", 0, 10,
                            &settings->retries));
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(solver_options); i++) PetscCall(CordsConfigKnow(solver_options[i]));
-  PetscCall(CreateSnes(&snes)); /* reads the options of SNES, KSP and PC, so that they are known before the work */
-  PetscCall(SNESDestroy(&snes));
+  PetscCall(CordsNewtonConfigure(&newton_defaults));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -101,9 +72,7 @@ static PetscErrorCode FormJacobian(SNES snes, Vec state, Mat jacobian, Mat preco
   PetscCall(VecGetArrayRead(state, &r));
   PetscCall(CordsProblemLinearise(solver->problem, solver->area, r));
   PetscCall(VecRestoreArrayRead(state, &r));
-  /* the MATSHELL shows the new linearisation; these tell KSP that it has changed */
-  PetscCall(MatAssemblyBegin(jacobian, MAT_FINAL_ASSEMBLY));
-  PetscCall(MatAssemblyEnd(jacobian, MAT_FINAL_ASSEMBLY));
+  PetscCall(CordsNewtonJacobianChanged(jacobian));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -112,7 +81,7 @@ static PetscErrorCode SolverCreate(CordsProblem problem, PetscInt area, Solver *
   PetscFunctionBegin;
   solver->problem = problem;
   solver->area = area;
-  PetscCall(CreateSnes(&solver->snes));
+  PetscCall(CordsNewtonCreate(&newton_defaults, &solver->snes));
   PetscCall(CordsProblemJacobian(problem, area, &solver->jacobian));
   PetscCall(MatCreateVecs(solver->jacobian, &solver->state, &solver->residual));
   PetscCall(SNESGetTolerances(solver->snes, &solver->atol_given, NULL, NULL, NULL, NULL));

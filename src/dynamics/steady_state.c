@@ -2,31 +2,34 @@
 
 #include "conv/pointwise.h"
 #include "core/config.h"
+#include "dynamics/newton.h"
 
+#include <malloc.h>
 #include <math.h>
-#include <petscsnes.h>
 
-static const char prefix[] = "equilibrium_";
+/* Ten vectors of GMRES are enough for what is asked here. */
+static const CordsNewtonDefaults newton_defaults = {.prefix = "equilibrium_",
+                                                    .iterations = 10,
+                                                    .evaluations = 1000,
+                                                    .linear_failures =
+                                                        1000, /* a step of too few iterations still leads down */
+                                                    .linear_tolerance = 0.03,
+                                                    .linear_iterations = 60,
+                                                    .restart = 10};
 
-/* Names that SNES and KSP read themselves, as far as people want them. */
-static const char *const solver_options[] = {
-    "-equilibrium_snes_type",    "-equilibrium_snes_max_it", "-equilibrium_snes_linesearch_type",
-    "-equilibrium_snes_monitor", "-equilibrium_snes_ksp_ew", "-equilibrium_ksp_type",
-    "-equilibrium_ksp_rtol",     "-equilibrium_ksp_max_it",  "-equilibrium_ksp_gmres_restart",
-    "-equilibrium_ksp_monitor"};
-
-enum { RESTART = 20, VECTORS_BESIDE = 10 /* of SNES, line search and GMRES beside its basis */ };
+/* Solvers of areas of other sizes are kept while all of them take no more than this. */
+static const double kept_bytes = 16e6;
 
 /* Relaxation goes on while the residual falls by this factor per step: below it Newton's method is cheaper. */
 static const double slowest_relaxation = 0.75;
 enum { RESCUE_STEPS = 30 };
 static const double rescue_damping = 0.4;
-/* An image is not settled if its own residual is this much above what the batch was asked for. */
+/* An image is not settled if its residual is this much above what was asked for. */
 static const double image_allowance = 10;
 
-/* The solvers for areas of one size. */
+/* The solver for areas of one size. */
 typedef struct {
-  PetscInt neurons, items; /* of this rank */
+  PetscInt neurons;
   SNES snes;
   KSP ksp; /* of the SNES */
   Mat jacobian, adjoint;
@@ -35,16 +38,17 @@ typedef struct {
 } Solver;
 
 struct _p_CordsSteadyState {
-  MPI_Comm comm;
   CordsSystem system; /* borrowed */
   CordsSteadyStateSettings settings;
   PetscInt items, area_count;
-  CordsResponse responses[CORDS_AREAS_MAX];
+  CordsResponse *responses[CORDS_AREAS_MAX]; /* of each image */
   Solver solvers[CORDS_AREAS_MAX];
   PetscInt solver_count;
-  CordsArray work[4]; /* of the largest area */
+  PetscInt vectors;   /* that a solver takes */
+  CordsArray work[4]; /* one image in the largest area */
   /* the solve at hand */
-  PetscInt area, n;
+  PetscInt area;
+  CordsResponse response; /* of this area and image */
   const void *z;
   void *answer; /* φ(W r + z) at `asked`, whose D the response holds */
   void *asked;
@@ -58,75 +62,79 @@ void CordsSteadyStateDefault(CordsSteadyStateSettings *settings)
   *settings = (CordsSteadyStateSettings){.tolerance = 1e-3, .adjoint_tolerance = 1e-2, .steps = 30};
 }
 
-/* Defaults, then the user's options. */
-static PetscErrorCode CreateSnes(MPI_Comm comm, SNES *snes)
-{
-  KSP ksp;
-  PC pc;
-
-  PetscFunctionBegin;
-  PetscCall(SNESCreate(comm, snes));
-  PetscCall(SNESSetOptionsPrefix(*snes, prefix));
-  PetscCall(SNESSetType(*snes, SNESNEWTONLS));
-  PetscCall(SNESSetTolerances(*snes, 0, 0, 0, 10, 1000));
-  PetscCall(SNESSetMaxLinearSolveFailures(*snes, 1000)); /* a step from too few iterations still leads down */
-  PetscCall(SNESGetKSP(*snes, &ksp));
-  PetscCall(KSPSetType(ksp, KSPGMRES));
-  PetscCall(KSPGMRESSetRestart(ksp, RESTART));
-  PetscCall(KSPSetTolerances(ksp, 0.03, 0, PETSC_DEFAULT, 3 * RESTART));
-  PetscCall(KSPGetPC(ksp, &pc));
-  PetscCall(PCSetType(pc, PCNONE));
-  PetscCall(SNESSetFromOptions(*snes));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 PetscErrorCode CordsSteadyStateConfigure(CordsSteadyStateSettings *settings)
 {
-  SNES snes;
-
   PetscFunctionBegin;
   CordsSteadyStateDefault(settings);
-  PetscCall(CordsOptionReal("-equilibrium_tolerance", "relative residual of the steady states of a batch", "", 1e-7, 1,
+  PetscCall(CordsOptionReal("-equilibrium_tolerance", "relative residual of the steady state of an image", "", 1e-7, 1,
                             &settings->tolerance));
   PetscCall(CordsOptionReal("-equilibrium_adjoint_tolerance", "relative residual of the linear systems of the gradient",
                             "", 1e-7, 1, &settings->adjoint_tolerance));
   PetscCall(CordsOptionInt("-equilibrium_steps", "most steps of relaxation before Newton's method or GMRES", "steps", 0,
                            10000, &settings->steps));
-  for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(solver_options); i++) PetscCall(CordsConfigKnow(solver_options[i]));
-  PetscCall(CreateSnes(PETSC_COMM_SELF, &snes)); /* reads their options, so that they are known before the work */
-  PetscCall(SNESDestroy(&snes));
+  PetscCall(CordsNewtonConfigure(&newton_defaults));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-double CordsSteadyStateBytes(CordsSystem system, PetscInt items)
+static double SolverBytes(PetscInt vectors, double neurons)
 {
-  double bytes = 0, largest = CordsSystemLargestArea(system);
+  return (double)sizeof(PetscScalar) * vectors * neurons;
+}
+
+/* Of the solvers of all areas, one for each size. */
+static double AllSolversBytes(CordsSystem system, PetscInt vectors)
+{
+  double bytes = 0;
 
   for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
     PetscBool counted = PETSC_FALSE;
     for (PetscInt j = 0; j < i; j++) counted |= CordsSystemNeurons(system, j) == CordsSystemNeurons(system, i);
-    if (!counted) bytes += 8.0 * (RESTART + VECTORS_BESIDE) * CordsSystemNeurons(system, i);
-    bytes += CordsResponseBytes(system, i);
+    if (!counted) bytes += SolverBytes(vectors, CordsSystemNeurons(system, i));
   }
-  return items * (bytes + 4.0 * largest * (double)CordsTypeSize(CordsSystemType(system)));
+  return bytes;
 }
 
-PetscErrorCode CordsSteadyStateCreate(MPI_Comm comm, CordsSystem system, PetscInt items,
-                                      const CordsSteadyStateSettings *settings, CordsSteadyState *steady)
+PetscErrorCode CordsSteadyStateBytes(CordsSystem system, PetscInt items, double *bytes)
+{
+  double largest = CordsSystemLargestArea(system), all;
+  PetscInt vectors;
+
+  PetscFunctionBegin;
+  PetscCall(CordsNewtonVectors(&newton_defaults, &vectors));
+  all = AllSolversBytes(system, vectors);
+  *bytes = all <= kept_bytes ? all : SolverBytes(vectors, largest);
+  *bytes += 4 * largest * (double)CordsTypeSize(CordsSystemType(system));
+  for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
+    *bytes += items * CordsResponseBytes(system, i);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode CreateResponses(CordsSteadyState s)
+{
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < s->area_count; i++) {
+    PetscCall(PetscCalloc1(s->items, &s->responses[i]));
+    for (PetscInt k = 0; k < s->items; k++) PetscCall(CordsResponseCreate(s->system, i, 1, 1, &s->responses[i][k]));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSteadyStateCreate(CordsSystem system, PetscInt items, const CordsSteadyStateSettings *settings,
+                                      CordsSteadyState *steady)
 {
   CordsSteadyState s;
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&s));
-  s->comm = comm;
   s->system = system;
   s->settings = *settings;
   s->items = items;
   s->area_count = CordsSystemModel(system)->architecture.area_count;
-  for (PetscInt i = 0; i < s->area_count; i++) PetscCall(CordsResponseCreate(system, i, items, 1, &s->responses[i]));
+  PetscCall(CordsNewtonVectors(&newton_defaults, &s->vectors));
+  PetscCall(CreateResponses(s));
   for (int k = 0; k < 4; k++) {
-    PetscCall(
-        CordsArrayCreate(CordsSystemType(system), PetscMax(items, 1), CordsSystemLargestArea(system), &s->work[k]));
+    PetscCall(CordsArrayCreate(CordsSystemType(system), 1, CordsSystemLargestArea(system), &s->work[k]));
   }
   s->answer = s->work[0].data;
   s->asked = s->work[1].data;
@@ -147,26 +155,32 @@ static PetscErrorCode SolverDestroy(Solver *solver)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscErrorCode DestroySolvers(CordsSteadyState s)
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < s->solver_count; k++) PetscCall(SolverDestroy(&s->solvers[k]));
+  s->solver_count = 0;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsSteadyStateDestroy(CordsSteadyState *steady)
 {
   CordsSteadyState s = *steady;
 
   PetscFunctionBegin;
   if (!s) PetscFunctionReturn(PETSC_SUCCESS);
-  for (PetscInt i = 0; i < s->area_count; i++) PetscCall(CordsResponseDestroy(&s->responses[i]));
-  for (PetscInt k = 0; k < s->solver_count; k++) PetscCall(SolverDestroy(&s->solvers[k]));
+  for (PetscInt i = 0; i < s->area_count; i++) {
+    for (PetscInt k = 0; k < s->items; k++) PetscCall(CordsResponseDestroy(&s->responses[i][k]));
+    PetscCall(PetscFree(s->responses[i]));
+  }
+  PetscCall(DestroySolvers(s));
   for (int k = 0; k < 4; k++) PetscCall(CordsArrayDestroy(&s->work[k]));
   PetscCall(PetscFree(s));
   *steady = NULL;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* --- numbers of the area at hand --- */
-
-static CordsResponse Response(CordsSteadyState s)
-{
-  return s->responses[s->area];
-}
+/* --- numbers of the area and image at hand --- */
 
 static CordsType Type(CordsSteadyState s)
 {
@@ -175,7 +189,7 @@ static CordsType Type(CordsSteadyState s)
 
 static size_t Numbers(CordsSteadyState s)
 {
-  return (size_t)s->n * (size_t)CordsSystemNeurons(s->system, s->area);
+  return (size_t)CordsSystemNeurons(s->system, s->area);
 }
 
 static size_t Bytes(CordsSteadyState s)
@@ -210,35 +224,29 @@ static void Squares(CordsType type, size_t n, const void *a, const void *b, doub
     SquaresF32(n, a, b, sums);
 }
 
-/* |a − b| over the batch on all ranks, and the larger of |a| and |b|. */
-static PetscErrorCode Distance(CordsSteadyState s, const void *a, const void *b, double *distance, double *size)
+/* |a − b|, and the larger of |a| and |b|. */
+static void Distance(CordsSteadyState s, const void *a, const void *b, double *distance, double *size)
 {
-  double here[3], all[3];
+  double sums[3];
 
-  PetscFunctionBegin;
-  Squares(Type(s), Numbers(s), a, b, here);
-  PetscCallMPI(MPI_Allreduce(here, all, 3, MPI_DOUBLE, MPI_SUM, s->comm));
-  *distance = sqrt(all[2]);
-  *size = sqrt(fmax(all[0], all[1]));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  Squares(Type(s), Numbers(s), a, b, sums);
+  *distance = sqrt(sums[2]);
+  *size = sqrt(fmax(sums[0], sums[1]));
 }
 
-/* φ(W r + z) into s->answer, and D at r, unless they are there already.  Whether they are is a matter of all ranks. */
+/* φ(W r + z) into s->answer, and D at r, unless they are there already. */
 static PetscErrorCode Answer(CordsSteadyState s, const void *r)
 {
-  int there = s->answered && memcmp(s->asked, r, Bytes(s)) == 0;
-
   PetscFunctionBegin;
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &there, 1, MPI_INT, MPI_MIN, s->comm));
-  if (there) PetscFunctionReturn(PETSC_SUCCESS);
-  if (r != s->asked) memcpy(s->asked, r, Bytes(s));
-  PetscCall(CordsResponseEvaluate(Response(s), s->n, s->asked, s->z, s->answer));
+  if (s->answered && memcmp(s->asked, r, Bytes(s)) == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  memcpy(s->asked, r, Bytes(s));
+  PetscCall(CordsResponseEvaluate(s->response, 1, s->asked, s->z, s->answer));
   s->answered = PETSC_TRUE;
   s->products++;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* --- PETSc's view: vectors of float64 on all ranks --- */
+/* --- PETSc's view: vectors of float64 --- */
 
 static PetscErrorCode FromVec(CordsSteadyState s, Vec vec, void *numbers)
 {
@@ -282,8 +290,7 @@ static PetscErrorCode FormJacobian(SNES snes, Vec state, Mat jacobian, Mat preco
   PetscFunctionBegin;
   PetscCall(FromVec(s, state, s->in));
   PetscCall(Answer(s, s->in));
-  PetscCall(MatAssemblyBegin(jacobian, MAT_FINAL_ASSEMBLY));
-  PetscCall(MatAssemblyEnd(jacobian, MAT_FINAL_ASSEMBLY));
+  PetscCall(CordsNewtonJacobianChanged(jacobian));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -305,7 +312,7 @@ static PetscErrorCode JacobianProduct(Mat mat, Vec v, Vec y)
   PetscFunctionBegin;
   PetscCall(MatShellGetContext(mat, &s));
   PetscCall(FromVec(s, v, s->in));
-  PetscCall(CordsResponseTangent(Response(s), s->n, s->in, s->out));
+  PetscCall(CordsResponseTangent(s->response, 1, s->in, s->out));
   PetscCall(FinishProduct(s, v, y, 1, -1));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -318,56 +325,59 @@ static PetscErrorCode AdjointProduct(Mat mat, Vec v, Vec y)
   PetscFunctionBegin;
   PetscCall(MatShellGetContext(mat, &s));
   PetscCall(FromVec(s, v, s->in));
-  PetscCall(CordsResponseAdjoint(Response(s), s->n, s->in, NULL, s->answer, s->out));
+  PetscCall(CordsResponseAdjoint(s->response, 1, s->in, NULL, s->answer, s->out));
   PetscCall(FinishProduct(s, v, y, -1, 1));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode CreateShell(CordsSteadyState s, PetscInt size, PetscErrorCode (*product)(Mat, Vec, Vec), Mat *mat)
+static PetscErrorCode CreateShell(CordsSteadyState s, PetscErrorCode (*product)(Mat, Vec, Vec), Mat *mat)
 {
+  PetscInt size = (PetscInt)Numbers(s);
+
   PetscFunctionBegin;
-  PetscCall(MatCreateShell(s->comm, size, size, PETSC_DETERMINE, PETSC_DETERMINE, s, mat));
+  PetscCall(MatCreateShell(PETSC_COMM_SELF, size, size, size, size, s, mat));
   PetscCall(MatShellSetOperation(*mat, MATOP_MULT, (void (*)(void))product));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode SolverCreate(CordsSteadyState s, Solver *solver)
 {
-  PetscInt size = (PetscInt)Numbers(s);
-
   PetscFunctionBegin;
   solver->neurons = CordsSystemNeurons(s->system, s->area);
-  solver->items = s->n;
-  PetscCall(CreateSnes(s->comm, &solver->snes));
+  PetscCall(CordsNewtonCreate(&newton_defaults, &solver->snes));
   PetscCall(SNESGetKSP(solver->snes, &solver->ksp));
   PetscCall(KSPGetTolerances(solver->ksp, &solver->newton_rtol, NULL, NULL, NULL));
-  PetscCall(CreateShell(s, size, JacobianProduct, &solver->jacobian));
-  PetscCall(CreateShell(s, size, AdjointProduct, &solver->adjoint));
+  PetscCall(CreateShell(s, JacobianProduct, &solver->jacobian));
+  PetscCall(CreateShell(s, AdjointProduct, &solver->adjoint));
   PetscCall(MatCreateVecs(solver->jacobian, &solver->state, &solver->residual));
   PetscCall(SNESSetFunction(solver->snes, solver->residual, FormResidual, s));
   PetscCall(SNESSetJacobian(solver->snes, solver->jacobian, solver->jacobian, FormJacobian, s));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The solver for the area and the number of images at hand.  All areas of a size share one; a batch of another size
-   than before, on any rank, needs a new one. */
+/* Vectors of another size, and what comes between them, would leave holes: hand them back. */
+static PetscErrorCode MakeRoom(CordsSteadyState s)
+{
+  PetscFunctionBegin;
+  PetscCall(DestroySolvers(s));
+  malloc_trim(0);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The solver for the area at hand, the same for all areas of its size.  Those of other sizes make room for a new one
+   unless all are small. */
 static PetscErrorCode FindSolver(CordsSteadyState s, Solver **solver)
 {
   PetscInt k = 0;
-  int fits;
 
   PetscFunctionBegin;
   while (k < s->solver_count && s->solvers[k].neurons != CordsSystemNeurons(s->system, s->area)) k++;
-  *solver = &s->solvers[k];
-  if (k < s->solver_count) {
-    fits = (*solver)->items == s->n;
-    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &fits, 1, MPI_INT, MPI_MIN, s->comm));
-    if (fits) PetscFunctionReturn(PETSC_SUCCESS);
-    PetscCall(SolverDestroy(*solver));
-  } else {
-    s->solver_count++;
+  if (k == s->solver_count) {
+    if (AllSolversBytes(s->system, s->vectors) > kept_bytes) PetscCall(MakeRoom(s));
+    k = s->solver_count++;
+    PetscCall(SolverCreate(s, &s->solvers[k]));
   }
-  PetscCall(SolverCreate(s, *solver));
+  *solver = &s->solvers[k];
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -381,11 +391,11 @@ static PetscErrorCode Relax(CordsSteadyState s, void *r, double *residual, doubl
 
   PetscFunctionBegin;
   PetscCall(Answer(s, r));
-  PetscCall(Distance(s, r, s->answer, residual, size));
+  Distance(s, r, s->answer, residual, size);
   for (PetscInt step = 0; step<s->settings.steps && * residual>(double) s->settings.tolerance * *size; step++) {
     memcpy(s->in, s->answer, Bytes(s));
     PetscCall(Answer(s, s->in));
-    PetscCall(Distance(s, s->in, s->answer, &next, &next_size));
+    Distance(s, s->in, s->answer, &next, &next_size);
     if (!(next < *residual)) { /* worse, or not a number: back to the state before */
       PetscCall(Answer(s, r));
       break;
@@ -416,7 +426,7 @@ static PetscErrorCode Newton(CordsSteadyState s, void *r, double size, double *r
   PetscCall(SNESSolve(solver->snes, NULL, solver->state));
   PetscCall(FromVec(s, solver->state, s->in));
   PetscCall(Answer(s, s->in));
-  PetscCall(Distance(s, s->in, s->answer, &reached, &reached_size));
+  Distance(s, s->in, s->answer, &reached, &reached_size);
   if (reached < *residual) {
     memcpy(r, s->in, Bytes(s));
     *residual = reached;
@@ -443,7 +453,7 @@ static PetscErrorCode Rescue(CordsSteadyState s, void *r, double size, double *r
     CordsAxpy(Type(s), Numbers(s), rescue_damping, s->answer, start);
   }
   PetscCall(Answer(s, start));
-  PetscCall(Distance(s, start, s->answer, &reached, &size));
+  Distance(s, start, s->answer, &reached, &size);
   if (reached > (double)s->settings.tolerance * size) PetscCall(Newton(s, start, size, &reached));
   if (reached < *residual) {
     memcpy(r, start, bytes);
@@ -454,45 +464,54 @@ static PetscErrorCode Rescue(CordsSteadyState s, void *r, double size, double *r
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Which images are not settled, by their own residuals; the answer to r is known. */
-static void CheckImages(CordsSteadyState s, const void *r, PetscBool *settled, CordsSteadyStateResult *result)
-{
-  size_t neurons = (size_t)CordsSystemNeurons(s->system, s->area), bytes = neurons * CordsTypeSize(Type(s));
-  double allowed = image_allowance * (double)s->settings.tolerance, sums[3];
-
-  for (PetscInt k = 0; k < s->n; k++) {
-    Squares(Type(s), neurons, (const char *)r + (size_t)k * bytes, (const char *)s->answer + (size_t)k * bytes, sums);
-    if (sums[2] <= allowed * allowed * fmax(sums[0], sums[1])) continue; /* false for NaN */
-    if (settled) settled[k] = PETSC_FALSE;
-    result->unsettled++;
-  }
-}
-
-static void Begin(CordsSteadyState s, PetscInt area, PetscInt n, const void *z)
+static void Begin(CordsSteadyState s, PetscInt area, PetscInt image)
 {
   s->area = area;
-  s->n = n;
-  s->z = z;
+  s->response = s->responses[area][image];
+  s->z = NULL;
   s->answered = PETSC_FALSE;
   s->products = 0;
+}
+
+/* Number k of a batch of images at hand. */
+static void *Image(CordsSteadyState s, const void *batch, PetscInt k)
+{
+  return (char *)batch + (size_t)k * Bytes(s);
+}
+
+/* The steady state of the image at hand, and what is left of its relative residual. */
+static PetscErrorCode SolveImage(CordsSteadyState s, void *r, double *residual)
+{
+  double tolerance = (double)s->settings.tolerance, distance, size;
+
+  PetscFunctionBegin;
+  PetscCall(Relax(s, r, &distance, &size));
+  if (distance > tolerance * size) PetscCall(Newton(s, r, size, &distance));
+  if (distance > tolerance * size) PetscCall(Rescue(s, r, size, &distance));
+  Distance(s, r, s->answer, &distance, &size);
+  *residual = distance > 0 ? distance / size : distance; /* NaN stays NaN */
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsSteadyStateSolve(CordsSteadyState steady, PetscInt area, PetscInt n, const void *z, void *r,
                                      PetscBool *settled, CordsSteadyStateResult *result)
 {
   CordsSteadyState s = steady;
-  double residual, size;
+  double tolerance = (double)s->settings.tolerance, residual;
 
   PetscFunctionBegin;
   PetscCheck(n <= s->items, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ, "more images than the object is for");
-  *result = (CordsSteadyStateResult){0};
-  Begin(s, area, n, z);
-  PetscCall(Relax(s, r, &residual, &size));
-  if (residual > (double)s->settings.tolerance * size) PetscCall(Newton(s, r, size, &residual));
-  if (residual > (double)s->settings.tolerance * size) PetscCall(Rescue(s, r, size, &residual));
-  CheckImages(s, r, settled, result);
-  result->converged = (PetscBool)(residual <= (double)s->settings.tolerance * size);
-  result->products = s->products;
+  *result = (CordsSteadyStateResult){.converged = PETSC_TRUE};
+  for (PetscInt k = 0; k < n; k++) {
+    Begin(s, area, k);
+    s->z = Image(s, z, k);
+    PetscCall(SolveImage(s, Image(s, r, k), &residual));
+    result->products += s->products;
+    if (!(residual <= tolerance)) result->converged = PETSC_FALSE;
+    if (residual <= image_allowance * tolerance) continue; /* false for NaN */
+    if (settled) settled[k] = PETSC_FALSE;
+    result->unsettled++;
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -504,13 +523,13 @@ static PetscErrorCode RelaxAdjoint(CordsSteadyState s, const void *g, void *q, d
   double next, unused, before = INFINITY;
 
   PetscFunctionBegin;
-  PetscCall(CordsResponseThrough(Response(s), s->n, g, q));
-  PetscCall(Distance(s, q, q, &unused, size));
+  PetscCall(CordsResponseThrough(s->response, 1, g, q));
+  Distance(s, q, q, &unused, size);
   *residual = *size;
   for (PetscInt step = 0; step<s->settings.steps && * residual>(double) s->settings.adjoint_tolerance * *size; step++) {
-    PetscCall(CordsResponseAdjoint(Response(s), s->n, q, g, s->answer, s->out));
+    PetscCall(CordsResponseAdjoint(s->response, 1, q, g, s->answer, s->out));
     s->products++;
-    PetscCall(Distance(s, q, s->out, &next, &unused));
+    Distance(s, q, s->out, &next, &unused);
     *residual = next;
     if (!(next < before)) break; /* q, the one before, is the best */
     memcpy(q, s->out, Bytes(s));
@@ -531,7 +550,7 @@ static PetscErrorCode SolveAdjoint(CordsSteadyState s, const void *g, void *q, P
   PetscCall(KSPSetOperators(solver->ksp, solver->adjoint, solver->adjoint));
   PetscCall(KSPSetInitialGuessNonzero(solver->ksp, PETSC_TRUE));
   PetscCall(KSPSetTolerances(solver->ksp, s->settings.adjoint_tolerance, PETSC_DEFAULT, PETSC_DEFAULT, PETSC_DEFAULT));
-  PetscCall(CordsResponseThrough(Response(s), s->n, g, s->out));
+  PetscCall(CordsResponseThrough(s->response, 1, g, s->out));
   PetscCall(ToVec(s, s->out, solver->residual));
   PetscCall(ToVec(s, q, solver->state));
   PetscCall(KSPSolve(solver->ksp, solver->residual, solver->state));
@@ -541,17 +560,31 @@ static PetscErrorCode SolveAdjoint(CordsSteadyState s, const void *g, void *q, P
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscErrorCode AdjointOfImage(CordsSteadyState s, const void *g, void *q, PetscBool *converged)
+{
+  double residual, size;
+
+  PetscFunctionBegin;
+  *converged = PETSC_TRUE;
+  PetscCall(RelaxAdjoint(s, g, q, &residual, &size));
+  if (residual > (double)s->settings.adjoint_tolerance * size) PetscCall(SolveAdjoint(s, g, q, converged));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsSteadyStateAdjoint(CordsSteadyState steady, PetscInt area, PetscInt n, const void *g, void *q,
                                        CordsSteadyStateResult *result)
 {
   CordsSteadyState s = steady;
-  double residual, size;
+  PetscBool converged;
 
   PetscFunctionBegin;
+  PetscCheck(n <= s->items, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ, "more images than the object is for");
   *result = (CordsSteadyStateResult){.converged = PETSC_TRUE};
-  Begin(s, area, n, NULL);
-  PetscCall(RelaxAdjoint(s, g, q, &residual, &size));
-  if (residual > (double)s->settings.adjoint_tolerance * size) PetscCall(SolveAdjoint(s, g, q, &result->converged));
-  result->products = s->products;
+  for (PetscInt k = 0; k < n; k++) {
+    Begin(s, area, k);
+    PetscCall(AdjointOfImage(s, Image(s, g, k), Image(s, q, k), &converged));
+    result->products += s->products;
+    if (!converged) result->converged = PETSC_FALSE;
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -16,12 +16,12 @@ typedef struct {
 } Area;
 
 struct _p_CordsEquilibrium {
-  CordsContext context;
   CordsSystem system;
   CordsInput input;
-  CordsSteadyState steady, resting; /* of a batch on all ranks; of the zero image, each rank for itself */
+  CordsSteadyState steady;
   CordsEquilibriumSettings settings;
-  PetscInt batch, area_count, steps; /* steps: of the transient; 0 if it does not count */
+  PetscInt area_count, steps; /* steps: of the transient; 0 if it does not count */
+  CordsPartsCost cost;
   Area areas[CORDS_AREAS_MAX];
   CordsArray baseline;   /* r⁰, all areas, one item */
   CordsArray gradient;   /* ∂L/∂r, all areas */
@@ -29,39 +29,40 @@ struct _p_CordsEquilibrium {
   CordsArray z_gradient; /* of the largest area, in the order of Area.states */
   CordsArray features, logits;
   PetscBool *settled;
-  double bytes;
   /* of the gradient at work */
-  PetscInt n, total;
-  double forward_products, adjoint_products;
+  PetscInt n, total;                         /* images of the part at hand, and of the whole batch on all ranks */
+  double forward_products, adjoint_products; /* summed over images and areas */
 };
 
-/* Everything that grows with the batch. */
-static double CountBytes(CordsEquilibrium e)
-{
-  const CordsArchitecture *a = &CordsSystemModel(e->system)->architecture;
-  double size = (double)CordsTypeSize(CordsSystemType(e->system)), neurons = CordsArchitectureNeurons(a), bytes;
-  double image = (double)a->image_rows * a->image_columns * a->image_channels;
-  double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
+/* States of so many bytes fill the calls of the convolutions; more would only cost memory. */
+static const double enough_bytes = 32e6;
 
-  bytes = size * (neurons * (e->steps + 3) + (double)CordsSystemLargestArea(e->system) * (e->steps + 2));
-  bytes += size * (image + 2 * stem + 6.0 * CordsSystemNeurons(e->system, 0)); /* the input */
-  for (PetscInt i = 0; i < e->area_count; i++) bytes += e->steps * CordsResponseBytes(e->system, i);
-  return e->batch * bytes + CordsSteadyStateBytes(e->system, e->batch);
-}
+enum { SYSTEM_WORK = 3 /* arrays of the system: area input, its adjoint, skip */ };
 
-/* The process's memory beside what grows with the batch: gradient and two moments of the optimiser. */
-static PetscErrorCode CheckLimit(CordsEquilibrium e, double limit_bytes)
+/* What a part of so many images takes. */
+static PetscErrorCode PartBytes(CordsEquilibrium e, PetscInt images, double *bytes)
 {
-  double need = CordsResidentBytes() + e->bytes + 3.0 * sizeof(float) * CordsSystemModel(e->system)->learnable_values;
+  double numbers = 0, size = (double)CordsTypeSize(CordsSystemType(e->system));
+  double neurons = CordsArchitectureNeurons(&CordsSystemModel(e->system)->architecture);
+  double largest = CordsSystemLargestArea(e->system);
 
   PetscFunctionBegin;
-  if (limit_bytes <= 0) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &need, 1, MPI_DOUBLE, MPI_MAX, e->context->comm));
-  CordsCheckUser(
-      need <= limit_bytes, e->context->comm,
-      "-memory_limit %.0fMB is too small: the gradient through the equilibrium takes %.0f MB with %" PetscInt_FMT
-      " images on a rank; use a smaller batch, more ranks, or -gradient time",
-      limit_bytes / 1e6, need / 1e6, e->batch);
+  PetscCall(CordsSteadyStateBytes(e->system, images, bytes));
+  numbers = neurons * (e->steps + 3) + largest * (e->steps + 2 + SYSTEM_WORK);
+  *bytes += images * size * numbers + size * neurons + CordsPlanInputBytes(e->system, images);
+  for (PetscInt i = 0; i < e->area_count; i++) *bytes += images * e->steps * CordsResponseBytes(e->system, i);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, double limit_bytes)
+{
+  double one, two;
+
+  PetscFunctionBegin;
+  PetscCall(PartBytes(e, 1, &one));
+  PetscCall(PartBytes(e, 2, &two));
+  PetscCall(CordsPlanParts(batch, one, two - one, enough_bytes, limit_bytes, CordsPlanLearningBytes(e->system, batch),
+                           &e->cost));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -72,12 +73,12 @@ static PetscErrorCode CreateArea(CordsEquilibrium e, PetscInt i)
   Area *area = &e->areas[i];
 
   PetscFunctionBegin;
-  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->batch, neurons, &area->states));
-  if (e->steps > 0) PetscCall(CordsArrayCreate(type, e->batch, neurons, &area->distance));
+  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->cost.images, neurons, &area->states));
+  if (e->steps > 0) PetscCall(CordsArrayCreate(type, e->cost.images, neurons, &area->distance));
   for (PetscInt k = 0; k < e->steps; k++) {
-    PetscCall(CordsResponseCreate(e->system, i, e->batch, e->settings.transient_step, &area->responses[k]));
+    PetscCall(CordsResponseCreate(e->system, i, e->cost.images, e->settings.transient_step, &area->responses[k]));
   }
-  PetscCall(PetscCalloc1(2 * e->batch, &area->squares));
+  PetscCall(PetscCalloc1(2 * e->cost.images, &area->squares));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -90,32 +91,28 @@ static PetscErrorCode CreateArrays(CordsEquilibrium e)
   PetscFunctionBegin;
   for (PetscInt i = 0; i < e->area_count; i++) PetscCall(CreateArea(e, i));
   PetscCall(CordsArrayCreate(type, 1, neurons, &e->baseline));
-  PetscCall(CordsArrayCreate(type, e->batch, neurons, &e->gradient));
-  PetscCall(CordsArrayCreate(type, e->batch, largest, &e->z));
-  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->batch, largest, &e->z_gradient));
-  PetscCall(CordsArrayCreate(type, e->batch, a->areas[a->area_count - 1].channels, &e->features));
-  PetscCall(CordsArrayCreate(type, e->batch, a->classes, &e->logits));
-  PetscCall(PetscMalloc1(e->batch, &e->settled));
+  PetscCall(CordsArrayCreate(type, e->cost.images, neurons, &e->gradient));
+  PetscCall(CordsArrayCreate(type, e->cost.images, largest, &e->z));
+  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->cost.images, largest, &e->z_gradient));
+  PetscCall(CordsArrayCreate(type, e->cost.images, a->areas[a->area_count - 1].channels, &e->features));
+  PetscCall(CordsArrayCreate(type, e->cost.images, a->classes, &e->logits));
+  PetscCall(PetscMalloc1(e->cost.images, &e->settled));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsEquilibriumCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
-                                      PetscInt batch_local, CordsType type, CordsEquilibrium *equilibrium)
+PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
+                                      CordsType type, CordsEquilibrium *equilibrium)
 {
   CordsEquilibrium e;
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&e));
-  e->context = context;
   e->settings = settings->equilibrium;
-  e->batch = PetscMax(batch_local, 1);
   e->area_count = model->architecture.area_count;
   e->steps = e->settings.transient_weight > 0 ? e->settings.transient_steps : 0;
   PetscCall(CordsSystemCreate(model, type, &e->system));
-  e->bytes = CountBytes(e);
-  PetscCall(CheckLimit(e, settings->rollout.memory_limit_bytes));
-  PetscCall(CordsSteadyStateCreate(context->comm, e->system, e->batch, &e->settings.solver, &e->steady));
-  PetscCall(CordsSteadyStateCreate(PETSC_COMM_SELF, e->system, 1, &e->settings.solver, &e->resting));
+  PetscCall(MakePlan(e, PetscMax(batch_local, 1), settings->rollout.memory_limit_bytes));
+  PetscCall(CordsSteadyStateCreate(e->system, e->cost.images, &e->settings.solver, &e->steady));
   PetscCall(CreateArrays(e));
   *equilibrium = e;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -140,7 +137,6 @@ PetscErrorCode CordsEquilibriumDestroy(CordsEquilibrium *equilibrium)
   PetscCall(CordsArrayDestroy(&e->features));
   PetscCall(CordsArrayDestroy(&e->logits));
   PetscCall(PetscFree(e->settled));
-  PetscCall(CordsSteadyStateDestroy(&e->resting));
   PetscCall(CordsSteadyStateDestroy(&e->steady));
   PetscCall(CordsInputDestroy(&e->input));
   PetscCall(CordsSystemDestroy(&e->system));
@@ -152,18 +148,18 @@ PetscErrorCode CordsEquilibriumDestroy(CordsEquilibrium *equilibrium)
 PetscErrorCode CordsEquilibriumDescribe(CordsEquilibrium equilibrium, char **text)
 {
   const CordsEquilibriumSettings *s = &equilibrium->settings;
-  char line[512];
+  enum { LENGTH = 512 };
+  char *memory;
 
   PetscFunctionBegin;
-  snprintf(line, sizeof line,
-           "gradient through the equilibrium: %" PetscInt_FMT
-           " images at a time, at most %.0f MB whatever the number of "
-           "steps; transient of %" PetscInt_FMT
-           " steps of %g tau with weight %g; images that do not settle to %g count with the "
-           "best state found",
-           equilibrium->batch, equilibrium->bytes / 1e6, equilibrium->steps, (double)s->transient_step,
-           (double)s->transient_weight, (double)s->solver.tolerance);
-  PetscCall(PetscStrallocpy(line, text));
+  PetscCall(CordsPlanDescribeParts(&equilibrium->cost, &memory));
+  PetscCall(PetscMalloc1(LENGTH, text));
+  snprintf(*text, LENGTH,
+           "gradient through the equilibrium: transient of %" PetscInt_FMT
+           " steps of %g tau with weight %g; images that do not settle to %g count with the best state found\n%s",
+           equilibrium->steps, (double)s->transient_step, (double)s->transient_weight, (double)s->solver.tolerance,
+           memory);
+  PetscCall(PetscFree(memory));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -185,7 +181,7 @@ static PetscErrorCode Baseline(CordsEquilibrium e)
     const void *below = i >= 1 ? CordsSystemArea(e->system, 1, e->baseline.data, i - 1) : NULL;
     const void *below2 = i >= 2 ? CordsSystemArea(e->system, 1, e->baseline.data, i - 2) : NULL;
     PetscCall(CordsSystemDrive(e->system, i, 1, NULL, below, below2, e->z.data));
-    PetscCall(CordsSteadyStateSolve(e->resting, i, 1, e->z.data, CordsSystemArea(e->system, 1, e->baseline.data, i),
+    PetscCall(CordsSteadyStateSolve(e->steady, i, 1, e->z.data, CordsSystemArea(e->system, 1, e->baseline.data, i),
                                     NULL, &result));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -260,12 +256,10 @@ static PetscErrorCode Up(CordsEquilibrium e, CordsMetrics *metrics)
   PetscFunctionBegin;
   for (PetscInt k = 0; k < e->n; k++) e->settled[k] = PETSC_TRUE;
   for (PetscInt i = 0; i < e->area_count; i++) {
-    if (e->n > 0) {
-      PetscCall(CordsSystemDrive(e->system, i, e->n, e->input, Below(e, i - 1), Below(e, i - 2), e->z.data));
-      PetscCall(Transient(e, i));
-    }
+    PetscCall(CordsSystemDrive(e->system, i, e->n, e->input, Below(e, i - 1), Below(e, i - 2), e->z.data));
+    PetscCall(Transient(e, i));
     PetscCall(CordsSteadyStateSolve(e->steady, i, e->n, e->z.data, e->areas[i].states.data, e->settled, &result));
-    e->forward_products += result.products + e->steps;
+    e->forward_products += result.products + (double)e->n * e->steps;
     MeasureTransient(e, i, metrics);
   }
   for (PetscInt k = 0; k < e->n; k++) metrics->unsettled += e->settled[k] ? 0 : 1.0 / e->total;
@@ -282,7 +276,6 @@ static PetscErrorCode ReadOut(CordsEquilibrium e, const float *labels, CordsMetr
   PetscFunctionBegin;
   memset(e->gradient.data, 0,
          (size_t)e->gradient.items * (size_t)e->gradient.elements * CordsTypeSize(e->gradient.type));
-  if (e->n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(CordsSystemFeatures(e->system, e->n, Below(e, last), Below(e, last - 1), e->features.data));
   PetscCall(CordsSystemLogits(e->system, e->n, e->features.data, e->logits.data));
   CordsCrossEntropy(CordsSystemType(e->system), e->n, classes, e->logits.data, labels, e->total, 1, &metrics->loss,
@@ -332,7 +325,7 @@ static PetscErrorCode TransientBackward(CordsEquilibrium e, PetscInt i)
     PetscCall(CordsResponseAdjoint(area->responses[k - 1], e->n, Block(e, &e->z_gradient, neurons, k + 1),
                                    area->distance.data, area->distance.data, Block(e, &e->z_gradient, neurons, k)));
   }
-  e->adjoint_products += m - 1;
+  e->adjoint_products += (double)e->n * (m - 1);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -349,7 +342,6 @@ static PetscErrorCode AreaDown(CordsEquilibrium e, PetscInt i)
   if (e->steps > 0) TransientGradient(e, i, g);
   PetscCall(CordsSteadyStateAdjoint(e->steady, i, e->n, g, e->z_gradient.data, &result));
   e->adjoint_products += result.products;
-  if (e->n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   if (e->steps > 0) PetscCall(TransientBackward(e, i));
   PetscCall(
       CordsSystemSynapsesGradient(e->system, i, (e->steps + 1) * e->n, e->areas[i].states.data, e->z_gradient.data));
@@ -367,16 +359,29 @@ static PetscErrorCode AreaDown(CordsEquilibrium e, PetscInt i)
 static PetscErrorCode SetInput(CordsEquilibrium e, const float *images)
 {
   PetscFunctionBegin;
-  if (e->n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   if (e->input && CordsInputBatch(e->input) != e->n) PetscCall(CordsInputDestroy(&e->input));
   if (!e->input) PetscCall(CordsInputCreate(e->system, e->n, &e->input));
   PetscCall(CordsInputSet(e->input, images));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Up and down with a part of the batch. */
+static PetscErrorCode Part(CordsEquilibrium e, PetscInt n, const float *images, const float *labels,
+                           CordsMetrics *metrics)
+{
+  PetscFunctionBegin;
+  e->n = n;
+  PetscCall(SetInput(e, images));
+  PetscCall(Up(e, metrics));
+  PetscCall(ReadOut(e, labels, metrics));
+  for (PetscInt i = e->area_count - 1; i >= 0; i--) PetscCall(AreaDown(e, i));
+  PetscCall(CordsInputGradient(e->input));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static void FinishMetrics(CordsEquilibrium e, CordsMetrics *metrics)
 {
-  double share = (double)e->n / (double)e->total / (double)e->area_count;
+  double share = 1 / ((double)e->total * (double)e->area_count);
 
   metrics->loss += (double)e->settings.transient_weight * metrics->transient;
   metrics->forward_products = share * e->forward_products;
@@ -387,21 +392,23 @@ PetscErrorCode CordsEquilibriumGradient(CordsEquilibrium equilibrium, PetscInt n
                                         const float *labels, float *gradient, CordsMetrics *metrics)
 {
   CordsEquilibrium e = equilibrium;
+  const CordsArchitecture *a = &CordsSystemModel(e->system)->architecture;
+  size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels, classes = (size_t)a->classes;
 
   PetscFunctionBegin;
-  PetscCheck(n <= e->batch, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ, "more images than the object is for");
-  e->n = n;
+  PetscCheck(n <= e->cost.batch, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ, "more images than the object is for");
   e->total = total;
   e->forward_products = e->adjoint_products = 0;
   PetscCall(CordsSystemUpdate(e->system));
+  PetscCall(CordsWeightsCollectIn(CordsSystemWeights(e->system), gradient));
   PetscCall(CordsSystemZeroGradient(e->system));
   PetscCall(Baseline(e));
-  PetscCall(SetInput(e, images));
-  PetscCall(Up(e, metrics));
-  PetscCall(ReadOut(e, labels, metrics));
-  for (PetscInt i = e->area_count - 1; i >= 0; i--) PetscCall(AreaDown(e, i));
-  if (n > 0) PetscCall(CordsInputGradient(e->input));
+  for (PetscInt first = 0; first < n; first += e->cost.images) {
+    PetscCall(Part(e, PetscMin(n - first, e->cost.images), images + (size_t)first * image,
+                   labels + (size_t)first * classes, metrics));
+  }
   FinishMetrics(e, metrics);
   PetscCall(CordsSystemAddGradient(e->system, gradient));
+  PetscCall(CordsWeightsCollectIn(CordsSystemWeights(e->system), NULL));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

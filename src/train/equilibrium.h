@@ -13,7 +13,10 @@
    other's, so the return to the baseline (S of SPEC section 2) needs no term of its own.
 
    Images whose state has not settled (counted in the metrics) take part with the best state found: E then draws their
-   areas back to where they settle.  Memory does not depend on the number of steps. */
+   areas back to where they settle.
+
+   Memory does not depend on the number of steps, and hardly on the batch: a few images at a time (plan.h says how many)
+   go up and down before the next; each image is solved for itself, so the gradient does not depend on how many. */
 #ifndef CORDS_TRAIN_EQUILIBRIUM_H
 #define CORDS_TRAIN_EQUILIBRIUM_H
 
@@ -21,17 +24,17 @@
 
 typedef struct _p_CordsEquilibrium *CordsEquilibrium;
 
-/* type: CORDS_F32 or CORDS_F64.  batch_local: most images of this rank at a time.  Collective.
+/* type: CORDS_F32 or CORDS_F64.  batch_local: most images of this rank in a batch.
    Errors (user): -memory_limit is too small. */
-PetscErrorCode CordsEquilibriumCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
-                                      PetscInt batch_local, CordsType type, CordsEquilibrium *equilibrium);
+PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
+                                      CordsType type, CordsEquilibrium *equilibrium);
 PetscErrorCode CordsEquilibriumDestroy(CordsEquilibrium *equilibrium);
 
 /* Contracts of CordsTrialDescribe and CordsTrialSetPhi. */
 PetscErrorCode CordsEquilibriumDescribe(CordsEquilibrium equilibrium, char **text);
 PetscErrorCode CordsEquilibriumSetPhi(CordsEquilibrium equilibrium, CordsPhi phi, PetscReal slope);
 
-/* Contract of CordsStageGradient, gradient zero on entry; n may be 0.  Collective. */
+/* Contract of CordsStageGradient, gradient zero on entry; n may be 0.  Not collective. */
 PetscErrorCode CordsEquilibriumGradient(CordsEquilibrium equilibrium, PetscInt n, PetscInt total, const float *images,
                                         const float *labels, float *gradient, CordsMetrics *metrics);
 

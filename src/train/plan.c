@@ -17,6 +17,9 @@
    cache of a core, and a block's states in the cache that cores share. */
 static const double step_bytes = 1.0e6, block_bytes = 16.0e6;
 
+/* What kernels and libraries take for themselves while they work. */
+static const double library_bytes = 13e6;
+
 /* Work of a recorded step there and back over that of one forward: data and weight gradients cost one forward each. */
 enum { RECORDED_WORK = 3 };
 
@@ -135,6 +138,24 @@ static PetscBool Fit(CordsSystem system, const CordsPlanTask *task, double room,
   return found;
 }
 
+/* What this process has now, and will have beside the states. */
+static double OtherBytes(double extra_bytes)
+{
+  malloc_trim(0); /* what was freed does not count */
+  return CordsResidentBytes() + extra_bytes;
+}
+
+/* smallest: bytes of the most modest plan. */
+static PetscErrorCode CheckLimit(PetscBool fits, double limit, double other, double smallest)
+{
+  PetscFunctionBegin;
+  CordsCheckUser(fits, PETSC_COMM_WORLD,
+                 "-memory_limit %.0fMB: too small for this network and batch; it needs at least %.0fMB (%.0fMB for "
+                 "program, images and parameters)",
+                 floor(limit / 1e6), ceil((other + smallest) / 1e6), ceil(other / 1e6));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, double limit_bytes, double extra_bytes,
                              CordsPlanCost *cost)
 {
@@ -142,15 +163,11 @@ PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, doub
   PetscBool found;
 
   PetscFunctionBegin;
-  malloc_trim(0); /* what was freed does not count */
-  other = CordsResidentBytes() + extra_bytes;
+  other = OtherBytes(extra_bytes);
   cost->plan = CordsPlanFast(system, task);
   if (limit_bytes > 0) {
     found = Fit(system, task, limit_bytes - other, &cost->plan, &smallest);
-    CordsCheckUser(found, PETSC_COMM_WORLD,
-                   "-memory_limit %.0fMB: too small for this network and batch; it needs at least %.0fMB (%.0fMB for "
-                   "program, images and parameters)",
-                   floor(limit_bytes / 1e6), ceil((other + smallest) / 1e6), ceil(other / 1e6));
+    PetscCall(CheckLimit(found, limit_bytes, other, smallest));
   }
   cost->rollout_bytes = Bytes(system, task, &cost->plan);
   cost->other_bytes = other;
@@ -159,14 +176,21 @@ PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, doub
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* " of N MB allowed", or nothing. */
+static void LimitText(double limit_bytes, size_t length, char *text)
+{
+  text[0] = '\0';
+  if (limit_bytes > 0) snprintf(text, length, " of %.0f MB allowed", limit_bytes / 1e6);
+}
+
 PetscErrorCode CordsPlanDescribe(const CordsPlanTask *task, const CordsPlanCost *cost, char **text)
 {
   const CordsPlan *plan = &cost->plan;
-  char limit[48] = "";
+  char limit[48];
   enum { LENGTH = 256 };
 
   PetscFunctionBegin;
-  if (cost->limit_bytes > 0) snprintf(limit, sizeof limit, " of %.0f MB allowed", cost->limit_bytes / 1e6);
+  LimitText(cost->limit_bytes, sizeof limit, limit);
   PetscCall(PetscMalloc1(LENGTH, text));
   snprintf(*text, LENGTH,
            "memory: %" PetscInt_FMT " of %" PetscInt_FMT " images at a time, blocks of %" PetscInt_FMT
@@ -175,4 +199,56 @@ PetscErrorCode CordsPlanDescribe(const CordsPlanTask *task, const CordsPlanCost 
            plan->images, task->batch, plan->block, plan->kept, task->steps,
            (cost->rollout_bytes + cost->other_bytes) / 1e6, limit, cost->rollout_bytes / 1e6, cost->recomputation);
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsPlanParts(PetscInt batch, double one_bytes, double more_bytes, double enough_bytes,
+                              double limit_bytes, double extra_bytes, CordsPartsCost *cost)
+{
+  double room = enough_bytes;
+
+  PetscFunctionBegin;
+  *cost = (CordsPartsCost){.batch = batch, .other_bytes = OtherBytes(extra_bytes), .limit_bytes = limit_bytes};
+  if (limit_bytes > 0) {
+    room = PetscMin(room, limit_bytes - cost->other_bytes);
+    PetscCall(CheckLimit((PetscBool)(one_bytes <= limit_bytes - cost->other_bytes), limit_bytes, cost->other_bytes,
+                         one_bytes));
+  }
+  cost->images = EvenPart(batch, 1 + floor(PetscMax(room - one_bytes, 0) / more_bytes));
+  cost->part_bytes = one_bytes + (cost->images - 1) * more_bytes;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsPlanDescribeParts(const CordsPartsCost *cost, char **text)
+{
+  char limit[48];
+  enum { LENGTH = 256 };
+
+  PetscFunctionBegin;
+  LimitText(cost->limit_bytes, sizeof limit, limit);
+  PetscCall(PetscMalloc1(LENGTH, text));
+  snprintf(*text, LENGTH,
+           "memory: %" PetscInt_FMT " of %" PetscInt_FMT
+           " images at a time, whatever the number of steps: %.0f MB%s (%.0f MB for states and solvers)",
+           cost->images, cost->batch, (cost->part_bytes + cost->other_bytes) / 1e6, limit, cost->part_bytes / 1e6);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+double CordsPlanInputBytes(CordsSystem system, PetscInt images)
+{
+  const CordsArchitecture *a = &CordsSystemModel(system)->architecture;
+  double image = (double)a->image_rows * a->image_columns * a->image_channels;
+  double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
+  double size = (double)CordsTypeSize(CordsTypeMaster(CordsSystemType(system)));
+
+  return size * images * (image + 2 * stem + 6.0 * CordsSystemNeurons(system, 0));
+}
+
+double CordsPlanLearningBytes(CordsSystem system, PetscInt batch)
+{
+  CordsModel model = CordsSystemModel(system);
+  const CordsArchitecture *a = &model->architecture;
+  double image = (double)a->image_rows * a->image_columns * a->image_channels;
+
+  return (double)CordsTypeSize(CordsSystemType(system)) * model->learnable_values +
+         sizeof(float) * (3.0 * model->learnable_values + batch * image) + library_bytes;
 }

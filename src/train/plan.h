@@ -50,6 +50,30 @@ PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, doub
 /* One line for the log: what was chosen, the memory it takes, what recomputation costs.  PetscFree by the caller. */
 PetscErrorCode CordsPlanDescribe(const CordsPlanTask *task, const CordsPlanCost *cost, char **text);
 
+/* --- A batch that is done in parts of some images, one part after the other, with nothing computed twice. --- */
+
+typedef struct {
+  PetscInt images, batch; /* of a part, and of all */
+  double part_bytes;      /* what a part of so many images takes */
+  double other_bytes;     /* everything else of the process at its peak */
+  double limit_bytes;     /* 0: none */
+} CordsPartsCost;
+
+/* The largest parts that take at most `enough` bytes, and less if the limit says so.  one_bytes: what a part of one
+   image takes, more_bytes: each further image; extra_bytes: as above.  Not collective.
+   Errors (user): the limit is too small for one image at a time; the sentence says what the smallest is. */
+PetscErrorCode CordsPlanParts(PetscInt batch, double one_bytes, double more_bytes, double enough_bytes,
+                              double limit_bytes, double extra_bytes, CordsPartsCost *cost);
+
+/* As CordsPlanDescribe. */
+PetscErrorCode CordsPlanDescribeParts(const CordsPartsCost *cost, char **text);
+
+/* What learning takes beside states: weights backwards, gradient and two moments of the optimiser, the images of a
+   batch, and what kernels and libraries take for themselves; bytes. */
+double CordsPlanLearningBytes(CordsSystem system, PetscInt batch);
+/* What a CordsInput of so many images takes. */
+double CordsPlanInputBytes(CordsSystem system, PetscInt images);
+
 /* Resident set of this process now and at its highest, bytes; 0 where the system does not tell. */
 double CordsResidentBytes(void);
 double CordsResidentPeakBytes(void);

@@ -31,8 +31,7 @@ PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline)
   PetscCall(PetscNew(&ways));
   if (stage->settings.gradient == CORDS_GRADIENT_EQUILIBRIUM) {
     PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, type));
-    PetscCall(CordsEquilibriumCreate(stage->context, stage->model, &stage->settings, stage->batch_local, type,
-                                     &ways->equilibrium));
+    PetscCall(CordsEquilibriumCreate(stage->model, &stage->settings, stage->batch_local, type, &ways->equilibrium));
     stage->settings.loss_steps = 0; /* there are none that could be logged */
   } else {
     PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, stage->settings.rollout.type));

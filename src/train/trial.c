@@ -27,22 +27,13 @@ struct _p_CordsTrial {
   double spontaneous; /* S so far */
 };
 
-/* What kernels and libraries take for themselves while they work. */
-static const double library_bytes = 13e6;
-
-/* The process's memory beside the rollout that is not there yet: weights backwards, gradient and two moments of the
-   optimiser, the inputs of a batch, states. */
+/* The process's memory beside the rollout that is not there yet: what learning takes, inputs, states. */
 static double OtherBytes(CordsTrial t, PetscInt batch_local)
 {
-  CordsModel model = CordsSystemModel(t->system);
-  const CordsArchitecture *a = &model->architecture;
-  double image = (double)a->image_rows * a->image_columns * a->image_channels;
-  double stem = (double)a->stem_rows * a->stem_columns * a->stem_channels;
-  double numbers = 3.0 * model->learnable_values + batch_local * image + 2.0 * CordsArchitectureNeurons(a) +
-                   t->cost.plan.images * (image + 2 * stem + 6.0 * CordsSystemNeurons(t->system, 0));
+  double states = 2.0 * CordsArchitectureNeurons(&CordsSystemModel(t->system)->architecture);
 
-  return (double)CordsTypeSize(CordsSystemType(t->system)) * model->learnable_values + sizeof(float) * numbers +
-         library_bytes;
+  return CordsPlanLearningBytes(t->system, batch_local) + CordsPlanInputBytes(t->system, t->cost.plan.images) +
+         sizeof(float) * states;
 }
 
 static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)

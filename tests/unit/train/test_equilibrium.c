@@ -148,13 +148,13 @@ static void LossEnd(Loss *loss)
 }
 
 /* The gradient of a batch, this rank's images being `first` ... `first + n − 1` of it. */
-static CordsMetrics Gradient(CordsContext context, CordsModel model, const CordsStageSettings *settings,
-                             const Loss *loss, PetscInt first, PetscInt n, float *gradient)
+static CordsMetrics Gradient(CordsModel model, const CordsStageSettings *settings, const Loss *loss, PetscInt first,
+                             PetscInt n, float *gradient)
 {
   CordsEquilibrium equilibrium;
   CordsMetrics metrics = {0};
 
-  SupportCall(CordsEquilibriumCreate(context, model, settings, n, CORDS_F64, &equilibrium));
+  SupportCall(CordsEquilibriumCreate(model, settings, n, CORDS_F64, &equilibrium));
   SupportCall(CordsEquilibriumSetPhi(equilibrium, model->architecture.phi, 0.3));
   for (int again = 0; again < 2; again++) { /* nothing is left over from the first time */
     memset(gradient, 0, (size_t)model->learnable_values * sizeof *gradient);
@@ -166,21 +166,16 @@ static CordsMetrics Gradient(CordsContext context, CordsModel model, const Cords
   return metrics;
 }
 
-static CordsContextData Alone(void)
+/* What has nothing to do with ranks is tested on one. */
+static void OnOneRank(void)
 {
-  CordsContextData alone = support_context;
-
-  alone.comm = PETSC_COMM_SELF;
-  alone.rank = 0;
-  alone.size = 1;
-  return alone;
+  if (support_context.size > 1) skip();
 }
 
 /* The step is short, so that no neuron passes a kink of relu. */
 static void TestDifferences(void **state)
 {
-  CordsContextData alone = Alone();
-
+  OnOneRank();
   for (int k = 0; k < NETWORK_COUNT; k++) {
     for (int p = 0; p < CORDS_PHI_COUNT; p++) {
       for (int with = 0; with < 2; with++) {
@@ -190,7 +185,7 @@ static void TestDifferences(void **state)
         CordsMetrics metrics;
         Loss loss;
         LossStart(&loss, model, &settings);
-        metrics = Gradient(&alone, model, &settings, &loss, 0, BATCH, gradient);
+        metrics = Gradient(model, &settings, &loss, 0, BATCH, gradient);
         NetworkClose("loss", metrics.loss, Evaluate(&loss, model), 1, 1e-12);
         assert_true(metrics.unsettled == 0 && metrics.forward_products > 0 && metrics.adjoint_products > 0);
         NetworkCheckGradient(model, gradient, Evaluate, &loss, 3e-6, 1e-5);
@@ -226,8 +221,8 @@ static void TimeGradient(CordsModel model, Loss *loss, float *gradient)
 
 static void TestThroughTime(void **state)
 {
+  OnOneRank();
   const char *const phis[] = {"relu", "tanh"};
-  CordsContextData alone = Alone();
 
   for (int p = 0; p < 2; p++) {
     CordsModel model = Network(NETWORK_STEM, phis[p]);
@@ -235,7 +230,7 @@ static void TestThroughTime(void **state)
     float *gradient = calloc(2 * (size_t)model->learnable_values, sizeof *gradient);
     Loss loss;
     LossStart(&loss, model, &settings);
-    Gradient(&alone, model, &settings, &loss, 0, BATCH, gradient);
+    Gradient(model, &settings, &loss, 0, BATCH, gradient);
     TimeGradient(model, &loss, gradient + model->learnable_values);
     SupportCompareF32("gradient", model->learnable_values, gradient, gradient + model->learnable_values, 1e-6);
     LossEnd(&loss);
@@ -254,15 +249,14 @@ static void TestRanks(void **state)
         *sum = gradient + model->learnable_values;
   PetscInt size = support_context.size, rank = support_context.rank;
   PetscInt first = rank * BATCH / size, n = (rank + 1) * BATCH / size - first;
-  CordsContextData alone = Alone();
   CordsMetrics whole, part;
   double losses[2];
   Loss loss;
 
   settings.equilibrium.solver = (CordsSteadyStateSettings){.tolerance = 1e-3, .adjoint_tolerance = 1e-2, .steps = 1};
   LossStart(&loss, model, &settings);
-  whole = Gradient(&alone, model, &settings, &loss, 0, BATCH, gradient);
-  part = Gradient(&support_context, model, &settings, &loss, first, n, sum);
+  whole = Gradient(model, &settings, &loss, 0, BATCH, gradient);
+  part = Gradient(model, &settings, &loss, first, n, sum);
   losses[0] = part.loss;
   losses[1] = part.forward_products + part.adjoint_products;
   MPI_Allreduce(MPI_IN_PLACE, losses, 2, MPI_DOUBLE, MPI_SUM, support_context.comm);
@@ -278,10 +272,10 @@ static void TestRanks(void **state)
 /* A network without a stable state, and a solver that may not do much: images are counted, the gradient is finite. */
 static void TestUnsettled(void **state)
 {
+  OnOneRank();
   CordsModel model = Network(NETWORK_STEM, "tanh");
   CordsStageSettings settings = Settings(1);
   float *gradient = calloc((size_t)model->learnable_values, sizeof *gradient);
-  CordsContextData alone = Alone();
   CordsMetrics metrics;
   Loss loss;
 
@@ -291,7 +285,7 @@ static void TestUnsettled(void **state)
   }
   LossStart(&loss, model, &settings);
   SupportCall(PetscOptionsSetValue(NULL, "-equilibrium_snes_max_it", "1"));
-  metrics = Gradient(&alone, model, &settings, &loss, 0, BATCH, gradient);
+  metrics = Gradient(model, &settings, &loss, 0, BATCH, gradient);
   SupportCall(PetscOptionsClearValue(NULL, "-equilibrium_snes_max_it"));
   NetworkClose("unsettled", metrics.unsettled, 1, 1, 1e-12);
   assert_true(isfinite(metrics.loss) && metrics.transient > 0.01);
@@ -370,24 +364,78 @@ static void TestRestart(void **state)
   SupportCall(CordsDatasetDestroy(&dataset));
 }
 
-/* What it would take is known before anything is allocated. */
-static void TestMemoryLimit(void **state)
+/* Maps of many pixels, so that an image more or less is megabytes. */
+static const char large[] = "  image_rows: 64\n  image_columns: 64\n  stem_kernel: 0\n  pool_kernel: 0\n"
+                            "  channels: [16, 16, 16]\n  strides: [1, 2, 1]\n";
+
+/* The number after a word of a text. */
+static double After(const char *text, const char *word)
 {
-  CordsModel model = Network(NETWORK_STEM, "relu");
+  const char *place = strstr(text, word);
+
+  assert_non_null(place);
+  return strtod(place + strlen(word), NULL);
+}
+
+/* The gradient of a batch in float32 under a limit (bytes); images at a time. */
+static PetscInt Limited(CordsModel model, double limit, PetscInt batch, const float *images, const float *labels,
+                        float *gradient)
+{
   CordsStageSettings settings = Settings(1);
   CordsEquilibrium equilibrium;
+  CordsMetrics metrics = {0};
+  PetscInt together;
   char *text;
 
-  settings.rollout.memory_limit_bytes = 1e6;
-  assert_non_null(strstr(
-      SupportExpectUserError(CordsEquilibriumCreate(&support_context, model, &settings, 2, CORDS_F32, &equilibrium)),
-      "-memory_limit 1MB is too small"));
-  settings.rollout.memory_limit_bytes = 1e12;
-  SupportCall(CordsEquilibriumCreate(&support_context, model, &settings, 2, CORDS_F32, &equilibrium));
+  settings.equilibrium.solver = (CordsSteadyStateSettings){.tolerance = 1e-3, .adjoint_tolerance = 1e-2, .steps = 3};
+  settings.rollout.memory_limit_bytes = limit;
+  SupportCall(CordsEquilibriumCreate(model, &settings, batch, CORDS_F32, &equilibrium));
   SupportCall(CordsEquilibriumDescribe(equilibrium, &text));
-  assert_non_null(strstr(text, "2 images at a time"));
+  together = (PetscInt)After(text, "memory: ");
+  if (limit > 0) assert_true(After(text, "steps: ") <= limit / 1e6);
+  memset(gradient, 0, (size_t)model->learnable_values * sizeof *gradient);
+  SupportCall(CordsEquilibriumGradient(equilibrium, batch, batch, images, labels, gradient, &metrics));
+  assert_true(isfinite(metrics.loss) && metrics.transient > 0);
   SupportCall(PetscFree(text));
   SupportCall(CordsEquilibriumDestroy(&equilibrium));
+  return together;
+}
+
+static PetscErrorCode TooSmall(CordsModel model, PetscInt batch)
+{
+  CordsStageSettings settings = Settings(1);
+  CordsEquilibrium equilibrium;
+
+  settings.rollout.memory_limit_bytes = 1e6;
+  return CordsEquilibriumCreate(model, &settings, batch, CORDS_F32, &equilibrium);
+}
+
+/* Fewer images at a time where memory is short, down to one; below that the sentence says what it needs.  The gradient
+   is the same, though the solvers are asked for little. */
+static void TestMemoryLimit(void **state)
+{
+  OnOneRank();
+  enum { IMAGES = 5 };
+  CordsModel model = Network(large, "relu");
+  float *images = NetworkImages(model, IMAGES, 3), labels[IMAGES * NETWORK_CLASSES] = {0};
+  float *free_of_limit = calloc(2 * (size_t)model->learnable_values, sizeof *free_of_limit);
+  float *gradient = free_of_limit + model->learnable_values;
+  PetscInt together = 0, before;
+
+  for (PetscInt k = 0; k < IMAGES; k++) labels[k * NETWORK_CLASSES + k % NETWORK_CLASSES] = 1;
+  before = Limited(model, 0, IMAGES, images, labels, free_of_limit);
+  assert_true(before > 1);
+  assert_non_null(strstr(SupportExpectUserError(TooSmall(model, IMAGES)), "-memory_limit 1MB"));
+  for (int more = 20; more >= 0; more -= 4) {
+    double least = 1e6 * After(SupportExpectUserError(TooSmall(model, IMAGES)), "at least ");
+    together = Limited(model, least + 3e6 + 1e6 * more, IMAGES, images, labels, gradient);
+    assert_true(together <= before);
+    SupportCompareF32("gradient", model->learnable_values, gradient, free_of_limit, 1e-6);
+    before = together;
+  }
+  assert_int_equal(together, 1);
+  SupportCall(PetscFree(images));
+  free(free_of_limit);
   SupportCall(CordsModelDestroy(&model));
 }
 

@@ -75,6 +75,38 @@ static void TestTooSmall(void **state)
   End(system, model);
 }
 
+static PetscErrorCode PartsTooSmall(void)
+{
+  CordsPartsCost cost;
+
+  return CordsPlanParts(8, 10e6, 1e6, 50e6, 1e6, 0, &cost);
+}
+
+/* Parts of a batch: as many images as are enough, equal parts, fewer under a limit, a sentence where one is too many.
+ */
+static void TestParts(void **state)
+{
+  CordsPartsCost cost;
+  char *text;
+
+  SupportCall(CordsPlanParts(32, 2e6, 1e6, 50e6, 0, 0, &cost));
+  assert_true(cost.images == 32 && cost.batch == 32 && cost.limit_bytes == 0);
+  SupportCall(CordsPlanParts(33, 2e6, 1e6, 33e6, 0, 0, &cost));
+  assert_int_equal(cost.images, 17);
+  assert_true(cost.part_bytes == 18e6);
+  SupportCall(CordsPlanParts(8, 100e6, 90e6, 50e6, 0, 0, &cost));
+  assert_int_equal(cost.images, 1);
+  SupportCall(CordsPlanParts(8, 100e6, 50e6, 1e9, cost.other_bytes + 230e6, 0, &cost));
+  assert_int_equal(cost.images, 3);
+  assert_true(cost.other_bytes + cost.part_bytes <= cost.limit_bytes);
+  SupportCall(CordsPlanDescribeParts(&cost, &text));
+  assert_non_null(strstr(text, "memory: 3 of 8 images at a time"));
+  assert_non_null(strstr(text, "(200 MB for states and solvers)"));
+  assert_non_null(strstr(text, "MB allowed"));
+  SupportCall(PetscFree(text));
+  assert_non_null(strstr(SupportExpectUserError(PartsTooSmall()), "-memory_limit 1MB: too small"));
+}
+
 /* The rollout of a plan grows the process by what the plan says; all its memory is touched when it is made. */
 static void TestMeasured(void **state)
 {
@@ -109,7 +141,7 @@ static void TestDescribe(void **state)
   SupportCall(PetscFree(text));
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestFast), cmocka_unit_test(TestLimits),
-                                          cmocka_unit_test(TestTooSmall), cmocka_unit_test(TestMeasured),
-                                          cmocka_unit_test(TestDescribe)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestFast),     cmocka_unit_test(TestLimits),
+                                          cmocka_unit_test(TestTooSmall), cmocka_unit_test(TestParts),
+                                          cmocka_unit_test(TestMeasured), cmocka_unit_test(TestDescribe)};
 SUPPORT_MAIN(tests)
