@@ -18,11 +18,13 @@ static char checkpoint[PETSC_MAX_PATH_LEN], output[PETSC_MAX_PATH_LEN];
 enum { PHASES = 3 };
 
 /* Tables of one row per image, as [step][area] or [step][class]. */
-enum { MEAN, NORM, ACTIVE, LOGITS, TABLES };
+enum { MEAN, NORM, ACTIVE, DISTANCE, LOGITS, TABLES };
 static const CordsSchema schemas[TABLES] = {
     [MEAN] = {"activity/mean", "image,step,area", "1", "mean rate of each area after each step"},
     [NORM] = {"activity/norm", "image,step,area", "1", "2-norm of the rates of each area after each step"},
     [ACTIVE] = {"activity/active_fraction", "image,step,area", "1", "share of neurons with a rate above zero"},
+    [DISTANCE] = {"activity/distance", "image,step,area", "1",
+                  "squared distance from the spontaneous state, mean over the neurons of each area"},
     [LOGITS] = {"activity/logits", "image,step,class", "1", "read-out after each step"}};
 static const CordsSchema image_schema = {"activity/image", "image", "1", "index in the test split"},
                          label_schema = {"activity/label", "image", "1", "true class"},
@@ -35,7 +37,7 @@ typedef struct {
   CordsSystem system;
   CordsInput input;
   CordsRollout rollout;
-  CordsArray state;
+  CordsArray state, baseline; /* of one image; the spontaneous state */
   CordsPhase phases[PHASES];
   PetscInt steps;
   float *image;
@@ -76,6 +78,8 @@ static PetscErrorCode TrialCreate(CordsContext context, CordsModel model, Trial 
   plan = CordsPlanFast(t->system, &task);
   PetscCall(CordsRolloutCreate(t->system, NULL, &plan, t->steps, PETSC_FALSE, &t->rollout));
   PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &t->state));
+  PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &t->baseline));
+  PetscCall(CordsRolloutSpontaneous(t->rollout, a->spontaneous_steps, t->baseline.data));
   PetscCall(PetscMalloc1((size_t)a->image_rows * a->image_columns * a->image_channels, &t->image));
   for (int k = 0; k < TABLES; k++) {
     PetscCall(PetscMalloc1((size_t)t->steps * (k == LOGITS ? a->classes : a->area_count), &t->rows[k]));
@@ -89,6 +93,7 @@ static PetscErrorCode TrialDestroy(Trial *t)
   for (int k = 0; k < TABLES; k++) PetscCall(PetscFree(t->rows[k]));
   PetscCall(PetscFree(t->image));
   PetscCall(CordsArrayDestroy(&t->state));
+  PetscCall(CordsArrayDestroy(&t->baseline));
   PetscCall(CordsRolloutDestroy(&t->rollout));
   PetscCall(CordsInputDestroy(&t->input));
   PetscCall(CordsSystemDestroy(&t->system));
@@ -101,18 +106,21 @@ static PetscErrorCode Watch(void *context, PetscInt area, PetscInt first, PetscI
 {
   Trial *t = context;
   PetscInt neurons = CordsSystemNeurons(t->system, area), areas = t->model->architecture.area_count;
+  const float *baseline = CordsSystemArea(t->system, 1, t->baseline.data, area);
 
   for (PetscInt step = first - 1; step < first - 1 + count; step++) {
     const float *r = (const float *)data + (size_t)(step + 1 - first) * neurons;
-    double sum = 0, squares = 0, active = 0;
+    double sum = 0, squares = 0, active = 0, distance = 0;
     for (PetscInt k = 0; k < neurons; k++) {
       sum += (double)r[k];
       squares += (double)r[k] * (double)r[k];
       active += r[k] > 0;
+      distance += ((double)r[k] - (double)baseline[k]) * ((double)r[k] - (double)baseline[k]);
     }
     t->rows[MEAN][step * areas + area] = sum / neurons;
     t->rows[NORM][step * areas + area] = sqrt(squares);
     t->rows[ACTIVE][step * areas + area] = active / neurons;
+    t->rows[DISTANCE][step * areas + area] = distance / neurons;
   }
   return PETSC_SUCCESS;
 }

@@ -217,6 +217,7 @@ class Pipeline(commands.Test):
             activity = file["activity"]
             self.assertEqual(activity["phase"][()].tolist(), [0] * 6 + [1] * 8 + [2] * 6)
             numpy.testing.assert_allclose(activity["time_ms"], 2.0 * (numpy.arange(20) - 5), atol=1e-12)
+            states, baseline = [], None
             for step in range(20):
                 shown = image if activity["phase"][step] == 1 else numpy.zeros_like(image)
                 state = [.8 * state[i] + .2 * numpy.maximum(self.network.synapses(i, state, shown, strides), 0)
@@ -224,6 +225,12 @@ class Pipeline(commands.Test):
                 numpy.testing.assert_allclose(activity["mean"][1, step], [each.mean() for each in state], rtol=1e-4)
                 numpy.testing.assert_allclose(activity["logits"][1, step], self.network.logits(state), rtol=1e-4,
                                               atol=1e-5)
+                states.append(state)
+                baseline = state if step == 5 else baseline
+            distances = [[((each - spontaneous) ** 2).mean() for each, spontaneous in zip(state, baseline)]
+                         for state in states]
+            self.assertGreater(min(distances[13]), 1e-4)
+            numpy.testing.assert_allclose(activity["distance"][1], distances, rtol=1e-3, atol=1e-9)
 
 
 if __name__ == "__main__":

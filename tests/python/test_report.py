@@ -165,6 +165,8 @@ class Example:
             out.array("activity/mean", mean, "image,step,area", "1", "mean activity of the neurons of an area")
             out.array("activity/norm", 40 * mean, "image,step,area", "1", "2-norm of the activity of an area")
             out.array("activity/active_fraction", numpy.clip(2 * mean, 0, 1), "image,step,area", "1", "fraction of the neurons of an area above zero")
+            distance = (mean - mean[:, steps // 3 - 1, None]) ** 2
+            out.array("activity/distance", distance, "image,step,area", "1", "squared distance from the spontaneous state")
             out.array("activity/logits", logits, "image,step,class", "1", "output of the read-out")
             out.array("activity/image", numpy.arange(images), "image", "1", "index in the dataset")
             out.array("activity/label", label, "image", "1", "class of the image")
