@@ -471,6 +471,25 @@ class Figures(Base):
                 array.attrs.update(attributes, axes="area,image,step")
         self.assertEqual(before, self.draw(folder, {"activity"})["activity"])
 
+    def test_return_to_baseline(self):
+        """From training through time, from trials, from both; from neither there is nothing to draw."""
+        name = "return_to_baseline"
+        folder = self.copy()
+        both = self.draw(folder, {name})[name]
+        for words in ("5 fine-tune", "trained network, S = ", "area 3"):
+            self.assertIn(words, both)
+        log = folder / "train" / "log.csv"
+        rows = [row.split(",") for row in log.read_text().splitlines()]
+        place = rows[0].index("spontaneous")
+        log.write_text("".join(",".join(row[:place] + ([""] if number else row[place:place + 1]) + row[place + 1:]) + "\n"
+                               for number, row in enumerate(rows)))
+        trials = self.draw(folder, {name})[name]
+        self.assertNotIn("5 fine-tune", trials)
+        self.assertIn("trained network, S = ", trials)
+        with h5py.File(folder / "activity.h5", "r+") as file:
+            del file["activity/distance"]
+        self.assertIn("neither trials with a return phase", self.draw(folder, {name})[name])
+
     def test_bench(self):
         folder = self.copy()
         drawn = self.draw(folder, {"bench", "cost_growth"})
