@@ -6,6 +6,8 @@ the program planned."""
 
 import numpy
 
+from matplotlib import ticker
+
 from cords_results.bench import growth, measured
 from cords_results.drawing import GREY, legend_below, page_width, panels
 
@@ -40,8 +42,17 @@ def figure(run):
             axis.set_yscale("log")
             axis.set_xticks(values, [f"{value:g}" for value in values])
             axis.minorticks_off()
+            axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            axis.yaxis.set_minor_locator(ticker.NullLocator())
         below.set_xlabel({"side": "side of the image (pixels)", "steps": "steps per phase", "batch": "images",
                           "areas": "areas", "channels": "channels of area 0"}.get(name, name))
+    for part in (0, 1):  # the same axis for all times, and for all memory
+        band = [drawn[place[name][part]] for name in axes_of_growth]
+        low, high = (choose(axis.get_ylim()[end] for axis in band) for end, choose in ((0, min), (1, max)))
+        for axis in band:
+            axis.set_ylim(low, high)
+            axis.tick_params(labelleft=place[axes_of_growth[band.index(axis)]][0] % columns == 0)
     for name in axes_of_growth:
         if place[name][0] % columns == 0:
             drawn[place[name][0]].set_ylabel("time (s)")

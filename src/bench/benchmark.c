@@ -1,13 +1,17 @@
 #include "bench/benchmark.h"
 
+#include "bench/table.h"
+#include "conv/precision.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "core/registry.h"
 
 #include <math.h>
 #include <mpi.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CORDS_BENCHMARK(name) extern const CordsBenchmarkType cords_benchmark_##name;
 #include "bench/benchmarks.def"
@@ -19,7 +23,10 @@ static const CordsBenchmarkType *const types[] = {
 };
 #undef CORDS_BENCHMARK
 
-enum { TYPE_COUNT = PETSC_STATIC_ARRAY_LENGTH(types), REPETITIONS_MAX = 1000 };
+enum { TYPE_COUNT = PETSC_STATIC_ARRAY_LENGTH(types), REPETITIONS_MAX = 1000, CALLS_MAX = 1000 };
+
+/* Short work is called again and again in one repetition, so that the system's interruptions spread. */
+static const double REPETITION_S = 0.02;
 
 const char *const CordsLimitNames[] = {"none", "f32", "f64", "bf16", "memory", "file", "peer"};
 
@@ -79,48 +86,26 @@ double CordsBenchStepOperations(const CordsArchitecture *a)
   return operations;
 }
 
-static PetscBool IsArithmetic(CordsLimit limit)
+PetscErrorCode CordsBenchCan(CordsBench bench, const char *benchmark, CordsType type, PetscBool *can)
 {
-  return (PetscBool)(limit == CORDS_LIMIT_F32 || limit == CORDS_LIMIT_F64 || limit == CORDS_LIMIT_BF16);
-}
-
-/* What is told of a case that was only listed. */
-static PetscErrorCode PrintDry(CordsBench bench, const CordsMeasurement *m)
-{
-  PetscBool bytes = (PetscBool)(m->limit == CORDS_LIMIT_MEMORY || m->limit == CORDS_LIMIT_FILE);
-  const char *unit = m->limit == CORDS_LIMIT_NONE ? "units" : bytes ? "GB" : "GFLOP";
-
   PetscFunctionBegin;
-  PetscCall(CordsLog(bench->context, "%-10s %-56s %10.3f %-5s limit: %s\n", m->benchmark, m->what,
-                     m->limit == CORDS_LIMIT_NONE ? m->amount : m->amount * 1e-9, unit, CordsLimitNames[m->limit]));
+  *can = CordsPrecisionHas(type);
+  if (!*can)
+    PetscCall(CordsLog(bench->context, "%-10s %s left out: this processor does not multiply such numbers\n", benchmark,
+                       CordsTypeNames[type]));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode PrintPeer(CordsBench bench, const CordsMeasurement *m)
+PetscErrorCode CordsBenchShare(CordsBench bench, PetscInt images)
 {
   PetscFunctionBegin;
-  PetscCall(CordsLog(bench->context, "%-10s %-56s %6.2f x the peer, spread %.0f %%; memory 1/%.1f of the peer's\n",
-                     m->benchmark, m->what, m->ratio, 100 * m->spread, m->memory_ratio));
+  CordsCheckUser(images >= bench->context->size, PETSC_COMM_WORLD,
+                 "bench: a batch of %d images cannot be dealt to %d ranks; start it on fewer", (int)images,
+                 (int)bench->context->size);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode PrintRate(CordsBench bench, const CordsMeasurement *m)
-{
-  const char *unit = IsArithmetic(m->limit) ? "GFLOP" : "GB";
-  char gemm[32] = "";
-
-  PetscFunctionBegin;
-  if (m->gemm_ratio > 0) snprintf(gemm, sizeof gemm, "%5.2f x gemm", m->gemm_ratio);
-  if (m->limit == CORDS_LIMIT_NONE)
-    PetscCall(CordsLog(bench->context, "%-10s %-56s %10.1f units/s, spread %.0f %%\n", m->benchmark, m->what,
-                       m->amount / m->median_s, 100 * m->spread));
-  else
-    PetscCall(CordsLog(bench->context, "%-10s %-56s %8.1f %s/s  %5.2f of the limit  %-12s spread %.0f %%\n",
-                       m->benchmark, m->what, m->amount * 1e-9 / m->median_s, unit, m->ratio, gemm, 100 * m->spread));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-PetscErrorCode CordsBenchKeep(CordsBench bench, const CordsMeasurement *m)
+PetscErrorCode CordsBenchAdd(CordsBench bench, const CordsMeasurement *m)
 {
   PetscFunctionBegin;
   if (bench->count == bench->capacity) {
@@ -128,37 +113,65 @@ PetscErrorCode CordsBenchKeep(CordsBench bench, const CordsMeasurement *m)
     PetscCall(PetscRealloc((size_t)bench->capacity * sizeof *bench->measurements, &bench->measurements));
   }
   bench->measurements[bench->count++] = *m;
-  if (bench->dry)
-    PetscCall(PrintDry(bench, m));
-  else if (m->limit == CORDS_LIMIT_PEER)
-    PetscCall(PrintPeer(bench, m));
-  else
-    PetscCall(PrintRate(bench, m));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsBenchMeasure(CordsBench bench, const char *benchmark, const char *what, CordsLimit limit,
-                                 double amount, CordsBenchWork work, void *data)
+double CordsBenchNow(CordsBench bench)
 {
-  CordsMeasurement m = {.limit = limit, .amount = amount};
-  double seconds[REPETITIONS_MAX];
-  PetscInt count = PetscMin(bench->repetitions, REPETITIONS_MAX);
+  struct timespec time;
+
+  if (!bench->processor_time) return MPI_Wtime();
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return ((double)time.tv_sec + 1e-9 * (double)time.tv_nsec) / omp_get_max_threads();
+}
+
+PetscErrorCode CordsBenchOnce(CordsBench bench, PetscInt calls, CordsBenchWork work, void *data, double *seconds)
+{
+  MPI_Comm comm = bench->context->comm;
+  double start, here;
 
   PetscFunctionBegin;
-  snprintf(m.benchmark, sizeof m.benchmark, "%s", benchmark);
-  snprintf(m.what, sizeof m.what, "%s", what);
+  PetscCallMPI(MPI_Barrier(comm));
+  start = CordsBenchNow(bench);
+  for (PetscInt k = 0; k < calls; k++) PetscCall(work(data));
+  here = (CordsBenchNow(bench) - start) / (double)calls;
+  PetscCallMPI(MPI_Allreduce(&here, seconds, 1, MPI_DOUBLE, MPI_MAX, comm));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsBenchTime(CordsBench bench, PetscInt repetitions, double expected_s, CordsMeasurement *m,
+                              CordsBenchWork work, void *data)
+{
+  double seconds[REPETITIONS_MAX];
+  PetscInt count = PetscMin(repetitions, REPETITIONS_MAX);
+  PetscInt calls = (PetscInt)PetscMax(1, PetscMin(CALLS_MAX, REPETITION_S / PetscMax(expected_s, 1e-9)));
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < count; k++) PetscCall(CordsBenchOnce(bench, calls, work, data, &seconds[k]));
+  CordsBenchStatistics(count, seconds, &m->median_s, &m->spread);
+  m->best_s = seconds[0];
+  if (bench->limits[m->limit] > 0) m->ratio = m->amount / m->median_s / bench->limits[m->limit];
+  if (bench->gemm[m->limit] > 0) m->gemm_ratio = m->amount / m->median_s / bench->gemm[m->limit];
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsBenchMeasure(CordsBench bench, CordsMeasurement *m, CordsBenchWork work, void *data)
+{
+  double warm_up_s;
+
+  PetscFunctionBegin;
   if (!bench->dry) {
-    PetscCall(work(data)); /* warm-up */
-    for (PetscInt k = 0; k < count; k++) {
-      double start = MPI_Wtime();
-      PetscCall(work(data));
-      seconds[k] = MPI_Wtime() - start;
-    }
-    CordsBenchStatistics(count, seconds, &m.median_s, &m.spread);
-    m.best_s = seconds[0];
-    if (bench->limits[limit] > 0) m.ratio = amount / m.median_s / bench->limits[limit];
-    if (bench->gemm[limit] > 0) m.gemm_ratio = amount / m.median_s / bench->gemm[limit];
+    PetscCall(CordsBenchOnce(bench, 1, work, data, &warm_up_s));
+    PetscCall(CordsBenchTime(bench, bench->repetitions, warm_up_s, m, work, data));
   }
-  PetscCall(CordsBenchKeep(bench, &m));
+  PetscCall(CordsBenchAdd(bench, m));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsBenchMeasureAndPrint(CordsBench bench, CordsMeasurement *m, CordsBenchWork work, void *data)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsBenchMeasure(bench, m, work, data));
+  PetscCall(CordsBenchPrint(bench, m));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

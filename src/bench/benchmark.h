@@ -2,7 +2,9 @@
 
    A benchmark lists cases; each case is timed a number of times after a warm-up, and its rate is compared with what the
    same threads reach at best: multiply-adds per second of this number type for arithmetic, bytes per second for memory
-   and files.  Limits are measured in the same run.  With -dry nothing is timed. */
+   and files.  Limits are measured in the same run.  On several ranks a batch is split over them, what has no batch is
+   done by every rank at the same time, and rates and limits are those of all ranks together.  With -dry nothing is
+   timed. */
 #ifndef CORDS_BENCH_BENCHMARK_H
 #define CORDS_BENCH_BENCHMARK_H
 
@@ -25,8 +27,9 @@ extern const char *const CordsLimitNames[];
 
 typedef struct {
   char benchmark[24], what[72];
+  char backend[48]; /* of the convolutions; empty where there are none, and in a dry run */
   CordsLimit limit;
-  double amount;           /* operations or bytes of one repetition */
+  double amount;           /* operations or bytes of one repetition, of all ranks */
   double median_s, best_s; /* 0 where nothing was timed */
   double spread;           /* (slowest − fastest) / median */
   double ratio;            /* rate at the median over the limit */
@@ -42,26 +45,48 @@ typedef struct {
   CordsArchitecture architecture;
   PetscInt repetitions, batch, steps; /* of the networks that run in time */
   PetscBool dry;
+  PetscBool processor_time; /* of all threads, over their number, instead of the wall clock's */
   char data[PETSC_MAX_PATH_LEN], scratch[PETSC_MAX_PATH_LEN]; /* images; a folder to write to */
   double limits[CORDS_LIMIT_COUNT], gemm[CORDS_LIMIT_COUNT];  /* measured at the start */
   PetscInt count, capacity;
   CordsMeasurement *measurements;
+  const char *heading; /* the last that was printed (table.h) */
 } CordsBenchData, *CordsBench;
 
 /* One repetition. */
 typedef PetscErrorCode (*CordsBenchWork)(void *data);
 
-/* Time `work` and keep and print the result.  In a dry run only print amount and limit; work may be NULL then. */
-PetscErrorCode CordsBenchMeasure(CordsBench bench, const char *benchmark, const char *what, CordsLimit limit,
-                                 double amount, CordsBenchWork work, void *data);
+/* Seconds of the clock that is used. */
+double CordsBenchNow(CordsBench bench);
 
-/* Keep and print a result that was measured in another way (copied). */
-PetscErrorCode CordsBenchKeep(CordsBench bench, const CordsMeasurement *measurement);
+/* Seconds per call on the slowest rank; all begin together.  Collective. */
+PetscErrorCode CordsBenchOnce(CordsBench bench, PetscInt calls, CordsBenchWork work, void *data, double *seconds);
+
+/* Time `work`; one repetition is one call, or as many as take some hundredths of a second, by expected_s of one (the
+   same on all ranks).  m: limit and amount on entry, times and ratios on exit.  Collective. */
+PetscErrorCode CordsBenchTime(CordsBench bench, PetscInt repetitions, double expected_s, CordsMeasurement *m,
+                              CordsBenchWork work, void *data);
+
+/* Keep a result (copied). */
+PetscErrorCode CordsBenchAdd(CordsBench bench, const CordsMeasurement *measurement);
+
+/* Warm up, time and keep, and print as a row; m as for CordsBenchTime, with its names.  In a dry run nothing is timed
+   and work may be NULL.  Collective. */
+PetscErrorCode CordsBenchMeasure(CordsBench bench, CordsMeasurement *m, CordsBenchWork work, void *data);
+PetscErrorCode CordsBenchMeasureAndPrint(CordsBench bench, CordsMeasurement *m, CordsBenchWork work, void *data);
+
+/* Whether the processor multiplies in this type; says that it is left out if not. */
+PetscErrorCode CordsBenchCan(CordsBench bench, const char *benchmark, CordsType type, PetscBool *can);
+
+/* Errors (user): a batch that leaves a rank without an image. */
+PetscErrorCode CordsBenchShare(CordsBench bench, PetscInt images);
 
 /* Median and spread of `count` times; sorts them. */
 void CordsBenchStatistics(PetscInt count, double seconds[], double *median, double *spread);
 
-/* Limits of this machine on the threads of this process.  Takes about a second. */
+/* Limits of this machine on the threads of all ranks, which measure at the same time.  Takes about a second.
+ * Collective.
+ */
 PetscErrorCode CordsBenchLimits(CordsBench bench);
 
 /* Operations of one Euler step of all areas for one image: forward, and all three convolutions of a recorded step. */

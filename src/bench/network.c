@@ -1,5 +1,9 @@
 #include "bench/network.h"
 
+#include "bench/used_backends.h"
+#include "core/reduce.h"
+#include "model/weights.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,25 +23,36 @@ static void SetBiases(CordsModel model)
   }
 }
 
+/* Any pattern with structure does.  first: number of this rank's first image in the batch. */
+static void SetImages(const CordsArchitecture *a, PetscInt first, CordsBenchNetwork *network)
+{
+  size_t image = ImageNumbers(a);
+
+  for (size_t k = 0; k < (size_t)network->batch * image; k++) {
+    size_t place = (size_t)first * image + k;
+    network->images[k] = (float)((double)((place * 2654435761u) % 1000) / 500 - 1);
+  }
+  for (PetscInt k = 0; k < network->batch; k++) network->labels[k * a->classes + (first + k) % a->classes] = 1;
+}
+
 PetscErrorCode CordsBenchNetworkCreate(CordsContext context, const CordsArchitecture *architecture, CordsType type,
                                        PetscInt batch, CordsBenchNetwork *network)
 {
-  size_t image = ImageNumbers(architecture);
+  PetscInt first = batch * context->rank / context->size;
 
   PetscFunctionBegin;
   memset(network, 0, sizeof *network);
+  network->context = context;
   network->type = type;
-  network->batch = batch;
+  network->total = batch;
+  network->batch = batch * (context->rank + 1) / context->size - first;
   PetscCall(CordsModelCreate(architecture, CORDS_FORM_RECURRENT, &network->model));
   PetscCall(CordsModelInitialise(network->model, context->seed));
   SetBiases(network->model);
-  PetscCall(PetscMalloc1((size_t)batch * image, &network->images));
-  PetscCall(PetscCalloc1((size_t)batch * architecture->classes, &network->labels));
-  PetscCall(PetscCalloc1((size_t)batch * architecture->classes, &network->logits));
-  for (size_t k = 0; k < (size_t)batch * image; k++) { /* any pattern with structure does */
-    network->images[k] = (float)((double)((k * 2654435761u) % 1000) / 500 - 1);
-  }
-  for (PetscInt k = 0; k < batch; k++) network->labels[k * architecture->classes + k % architecture->classes] = 1;
+  PetscCall(PetscMalloc1((size_t)network->batch * ImageNumbers(architecture), &network->images));
+  PetscCall(PetscCalloc1((size_t)network->batch * architecture->classes, &network->labels));
+  PetscCall(PetscCalloc1((size_t)network->batch * architecture->classes, &network->logits));
+  SetImages(architecture, first, network);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -78,6 +93,7 @@ PetscErrorCode CordsBenchTrialCreate(CordsBenchNetwork *network)
   CordsPlanCost cost;
 
   PetscFunctionBegin;
+  PetscCall(CordsWeightsPrepare(network->context, a, network->type));
   PetscCall(CordsSystemCreate(network->model, network->type, &network->system));
   network->plan = CordsPlanFast(network->system, &task);
   PetscCall(CordsPlanMake(network->system, &task, 0, TrialBytes(a, network->plan.images), &cost));
@@ -127,22 +143,28 @@ static PetscErrorCode FindFinetune(PetscInt *index)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* What the stage tells the user of its memory: "...: 123 MB (...". */
-static PetscErrorCode PlannedBytes(CordsStage stage, double *bytes)
+/* The number after some words of a text, 0 without them. */
+static double NumberAfter(const char *text, const char *words)
 {
-  const char *place;
+  const char *place = text ? strstr(text, words) : NULL;
+
+  return place ? strtod(place + strlen(words), NULL) : 0;
+}
+
+/* What the stage tells the user of its plan: "memory: 1 of 2 images at a time, ... steps kept: 123 MB (...". */
+static PetscErrorCode ReadPlan(CordsBenchNetwork *network)
+{
   char *text = NULL;
 
   PetscFunctionBegin;
-  PetscCall(CordsStageDescribe(stage, &text));
-  place = text ? strstr(text, "steps kept: ") : NULL;
-  *bytes = place ? 1e6 * strtod(place + strlen("steps kept: "), NULL) : 0;
+  PetscCall(CordsStageDescribe(network->stage, &text));
+  network->planned_bytes = 1e6 * NumberAfter(text, "steps kept: ");
+  network->plan.images = (PetscInt)NumberAfter(text, "memory: ");
   PetscCall(PetscFree(text));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsBenchStepCreate(CordsContext context, const CordsRolloutSettings *settings,
-                                    CordsBenchNetwork *network)
+PetscErrorCode CordsBenchStepCreate(CordsBenchNetwork *network)
 {
   const CordsArchitecture *a = &network->model->architecture;
   CordsStageSettings stage;
@@ -151,14 +173,22 @@ PetscErrorCode CordsBenchStepCreate(CordsContext context, const CordsRolloutSett
   PetscFunctionBegin;
   PetscCall(FindFinetune(&index));
   PetscCall(CordsStageSettingsDefault(index, &stage));
-  stage.rollout = *settings;
   stage.rollout.type = network->type;
   stage.loss_steps = PetscMin(stage.loss_steps, a->stimulus_steps);
-  PetscCall(CordsStageCreate(context, index, &stage, a, network->batch, network->model, PETSC_FALSE, &network->stage));
-  PetscCall(PlannedBytes(network->stage, &network->planned_bytes));
+  PetscCall(CordsStageCreate(network->context, index, &stage, a, network->batch, network->model, PETSC_FALSE,
+                             &network->stage)); /* chooses kernels */
+  PetscCall(ReadPlan(network));
   PetscCall(CordsStageOptimizer(network->stage, &network->optimizer));
-  PetscCall(PetscMalloc1(network->model->learnable_values, &network->gradient));
+  PetscCall(PetscMalloc1(CordsStageModel(network->stage)->learnable_values, &network->gradient));
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+void CordsBenchNetworkBackends(const CordsBenchNetwork *network, PetscInt operations, size_t length, char *text)
+{
+  enum { MANY = 2 }; /* a block of steps is one call */
+  CordsBenchCalls calls = {network->type, operations, network->plan.images, MANY};
+
+  CordsBenchBackends(&network->model->architecture, &calls, length, text);
 }
 
 PetscErrorCode CordsBenchStep(void *data)
@@ -167,8 +197,10 @@ PetscErrorCode CordsBenchStep(void *data)
   double rate = (double)CordsStageGetSettings(net->stage)->learning_rate;
 
   PetscFunctionBegin;
-  PetscCall(CordsStageGradient(net->stage, 0, net->batch, net->batch, net->images, net->labels, net->gradient,
+  PetscCall(CordsStageGradient(net->stage, 0, net->batch, net->total, net->images, net->labels, net->gradient,
                                &net->metrics));
+  PetscCall(CordsReduceSumF32(net->context, CordsStageModel(net->stage)->learnable_values, net->gradient));
+  PetscCall(CordsReduceSumF64(net->context, CORDS_METRICS_COUNT, (double *)&net->metrics));
   PetscCall(CordsOptimizerStep(net->optimizer, rate, net->gradient, &net->gradient_norm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

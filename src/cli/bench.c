@@ -1,5 +1,6 @@
 #include "bench/benchmark.h"
 #include "cli/command.h"
+#include "conv/choice.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "core/registry.h"
@@ -12,13 +13,15 @@
 static char benchmark[64], output[PETSC_MAX_PATH_LEN];
 static CordsBenchData bench = {.repetitions = 5, .batch = 8, .scratch = "."};
 
-enum { WHAT_LENGTH = 72 };
+/* Of texts in the file. */
+enum { NAME_LENGTH = 104, BACKEND_LENGTH = 48 };
 
 static PetscErrorCode Configure(CordsContext context, const char *argument)
 {
   enum { CHANNELS = 3, CLASSES = 1000 }; /* ImageNet's */
+  static const char *const clocks[] = {"wall", "processor"};
   const char *const *names;
-  PetscInt count, index;
+  PetscInt count, index, clock = 0;
   PetscBool preset, channels;
 
   PetscFunctionBegin;
@@ -30,8 +33,14 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscCall(PetscOptionsHasName(NULL, NULL, "-architecture_channels", &channels));
   if (!preset && !channels) PetscCall(PetscOptionsSetValue(NULL, "-architecture_preset", "R8"));
   PetscCall(CordsArchitectureFromOptions(CHANNELS, CLASSES, &bench.architecture));
+  PetscCall(CordsConvChoiceFromOptions(PETSC_FALSE));
   PetscCall(CordsOptionInt("-repetitions", "times that each case is measured", "", 1, 1000, &bench.repetitions));
   PetscCall(CordsOptionInt("-batch", "images at a time where that is free", "images", 1, 100000, &bench.batch));
+  PetscCall(CordsOptionChoice("-clock",
+                              "what times are of: the wall's clock, or the processor's divided by the threads, which "
+                              "other work on the machine disturbs less; files always have the wall's",
+                              PETSC_STATIC_ARRAY_LENGTH(clocks), clocks, &clock));
+  bench.processor_time = (PetscBool)(clock == 1);
   PetscCall(CordsOptionBool("-dry", "print what would be measured, with its operations or bytes", &bench.dry));
   PetscCall(CordsOptionString("-data", "directory of fashion_mnist, for the loader", sizeof bench.data, bench.data));
   PetscCall(CordsOptionString("-scratch", "folder where files are written whose rate is measured", sizeof bench.scratch,
@@ -48,19 +57,22 @@ static PetscErrorCode PrintLimits(CordsContext context)
   const double *limits = bench.limits, *gemm = bench.gemm;
 
   PetscFunctionBegin;
-  PetscCall(CordsLog(context, "limits of %d threads, what ratios refer to:\n", omp_get_max_threads()));
-  PetscCall(CordsLog(context, "  multiply-adds in registers: f32 %.0f, f64 %.0f, bf16 %.0f GFLOP/s\n",
-                     limits[CORDS_LIMIT_F32] * 1e-9, limits[CORDS_LIMIT_F64] * 1e-9, limits[CORDS_LIMIT_BF16] * 1e-9));
-  PetscCall(CordsLog(context, "  BLAS matrix product: sgemm %.0f, dgemm %.0f GFLOP/s\n", gemm[CORDS_LIMIT_F32] * 1e-9,
+  PetscCall(CordsLog(context, "limits of %d rank%s with %d thread%s, what shares refer to:\n", (int)context->size,
+                     context->size > 1 ? "s" : "", omp_get_max_threads(), omp_get_max_threads() > 1 ? "s" : ""));
+  PetscCall(CordsLog(context, "  multiply-adds in registers: f32 %.0f, bf16 %.0f, f64 %.0f GFLOP/s\n",
+                     limits[CORDS_LIMIT_F32] * 1e-9, limits[CORDS_LIMIT_BF16] * 1e-9, limits[CORDS_LIMIT_F64] * 1e-9));
+  PetscCall(CordsLog(context, "  matrix product of BLAS: f32 %.0f, f64 %.0f GFLOP/s\n", gemm[CORDS_LIMIT_F32] * 1e-9,
                      gemm[CORDS_LIMIT_F64] * 1e-9));
-  PetscCall(CordsLog(context, "  memory %.1f GB/s, file written and flushed %.2f GB/s\n",
+  PetscCall(CordsLog(context, "  memory %.1f GB/s, file written and flushed %.2f GB/s\n\n",
                      limits[CORDS_LIMIT_MEMORY] * 1e-9, limits[CORDS_LIMIT_FILE] * 1e-9));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static const CordsSchema
     name_schema = {"bench/benchmark", "case,character", "1", "what was measured, as text: benchmark and case"},
-    number_schemas[] = {{"bench/amount", "case", "1", "operations or bytes of one repetition"},
+    backend_schema = {"bench/backend", "case,character", "1",
+                      "what did its convolutions, as text: backends of `cords info backends`"},
+    number_schemas[] = {{"bench/amount", "case", "1", "operations or bytes of one repetition, of all ranks"},
                         {"bench/median", "case", "s", "median time of one repetition; 0 where only a ratio is told"},
                         {"bench/spread", "case", "1", "slowest minus fastest time over the median"},
                         {"bench/ratio", "case", "1", "rate over the limit; 0 where there is none"},
@@ -76,13 +88,15 @@ static PetscErrorCode AppendCase(CordsResults results, const CordsMeasurement *m
 {
   const double numbers[] = {m->amount, m->median_s,   m->spread,        m->ratio,       m->gemm_ratio,
                             m->value,  m->peak_bytes, m->planned_bytes, m->memory_ratio};
-  char text[WHAT_LENGTH + 32] = "";
+  char text[NAME_LENGTH] = "", backend[BACKEND_LENGTH] = "";
   PetscInt64 limit = m->limit;
   PetscInt64 rows = bench.context->rank == 0 ? 1 : 0;
 
   PetscFunctionBegin;
   snprintf(text, sizeof text, "%s %s", m->benchmark, m->what);
+  snprintf(backend, sizeof backend, "%s", m->backend);
   PetscCall(CordsResultsAppend(results, name_schema.name, rows, text));
+  PetscCall(CordsResultsAppend(results, backend_schema.name, rows, backend));
   PetscCall(CordsResultsAppend(results, limit_schema.name, rows, &limit));
   for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(number_schemas); k++) {
     PetscCall(CordsResultsAppend(results, number_schemas[k].name, rows, &numbers[k]));
@@ -92,12 +106,13 @@ static PetscErrorCode AppendCase(CordsResults results, const CordsMeasurement *m
 
 static PetscErrorCode Write(CordsContext context)
 {
-  PetscInt64 length = WHAT_LENGTH + 32;
+  PetscInt64 name_length = NAME_LENGTH, backend_length = BACKEND_LENGTH;
   CordsResults results;
 
   PetscFunctionBegin;
   PetscCall(CordsResultsCreate(context, output, &results));
-  PetscCall(CordsResultsDeclare(results, &name_schema, CORDS_FILE_U8, 1, &length));
+  PetscCall(CordsResultsDeclare(results, &name_schema, CORDS_FILE_U8, 1, &name_length));
+  PetscCall(CordsResultsDeclare(results, &backend_schema, CORDS_FILE_U8, 1, &backend_length));
   PetscCall(CordsResultsDeclare(results, &limit_schema, CORDS_FILE_I64, 0, NULL));
   for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(number_schemas); k++) {
     PetscCall(CordsResultsDeclare(results, &number_schemas[k], CORDS_FILE_F64, 0, NULL));

@@ -12,7 +12,7 @@ TINY = ["-architecture_channels", "4,6,6", "-architecture_strides", "1,2,1", "-a
         "-architecture_image_columns", 16, "-architecture_stem_channels", 4, "-architecture_stimulus_steps", 6,
         "-architecture_spontaneous_steps", 4, "-architecture_return_steps", 4]
 NAMES = ("conv", "rollout", "gradient", "jacobian", "checkpoint")
-ARRAYS = {"benchmark": "1", "amount": "1", "limit": "1", "median": "s", "spread": "1", "ratio": "1",
+ARRAYS = {"benchmark": "1", "backend": "1", "amount": "1", "limit": "1", "median": "s", "spread": "1", "ratio": "1",
           "gemm_ratio": "1", "value": "1", "peak_memory": "B", "planned_memory": "B", "memory_ratio": "1"}
 
 
@@ -25,8 +25,10 @@ class Dry(commands.Test):
         before = commands.tree(self.folder)
         printed = self.done("bench", "-dry", "-scratch", self.folder)
         for name in NAMES:
-            self.assertRegex(printed, rf"(?m)^{name} .* limit: \w+$")
-        self.assertRegex(printed, r"rollout +f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP limit: f32")
+            self.assertRegex(printed, rf"(?m)^{name} .* limit: \w+")
+        self.assertLess(len(printed.splitlines()), 60, "more than a page")
+        self.assertLess(max(map(len, printed.splitlines())), 121)
+        self.assertRegex(printed, r"rollout +f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP  limit: f32")
         for shape in ("56x56 64 to 64", "28x28 128 to 128", "14x14 256 to 256", "7x7 512 to 512", "56x56 64 to 128"):
             for kind in ("f32", "bf16", "f64"):
                 self.assertIn(f"{kind} {shape}", printed)
@@ -50,9 +52,13 @@ class Real(commands.Test):
         data = commands.write_idx(self.folder / "data")
         printed = self.done("bench", *TINY, "-repetitions", 2, "-batch", 2, "-data", data, "-scratch", self.folder,
                             "-output", path)
-        self.assertIn("limits of 1 threads", printed)
-        for name in (*NAMES, "loader"):
-            self.assertRegex(printed, rf"(?m)^{name} .*spread \d+ %$")
+        self.assertIn("limits of 1 rank with 1 thread,", printed)
+        for name in ("rollout", "gradient", "jacobian"):
+            self.assertRegex(printed, rf"(?m)^{name} .* \d+\.\d GFLOP/s +\d\.\d\d +(\d\.\d\d|-) +\d+ %  direct")
+        self.assertRegex(printed, r"(?m)^checkpoint .* \d+\.\d\d GB/s +\d\.\d\d +- +\d+ %")
+        self.assertRegex(printed, r"(?m)^loader .* \d+\.\d images/s +- +- +\d+ %")
+        self.assertRegex(printed, r"(?m)^conv f64 4x4 4 to 6, 3x3 stride 2, 2 images +(\d\.\d\d direct +){3}\d+ %$")
+        self.assertLess(max(map(len, printed.splitlines())), 141)
         with h5py.File(path) as file:
             self.assertEqual(set(file["bench"]), set(ARRAYS))
             for name, unit in ARRAYS.items():
@@ -67,13 +73,67 @@ class Real(commands.Test):
         self.assertTrue((values["ratio"][limited] > 0).all() and (values["ratio"][~limited] == 0).all())
         cases = [bytes(row).split(b"\0")[0].decode() for row in values["benchmark"]]
         self.assertEqual({case.split()[0] for case in cases}, {*NAMES, "loader"})
-        for case in cases:
-            self.assertIn(case.split(" ", 1)[1], printed)
+        backends = [bytes(row).split(b"\0")[0].decode() for row in values["backend"]]
+        for case, backend in zip(cases, backends):
+            name, what = case.split(" ", 1)
+            if name == "conv":  # one row for all directions
+                what = what.rsplit(" ", 1)[0]
+            self.assertIn(what, printed)
+            self.assertIn(backend, printed)
+            self.assertEqual(bool(backend), name not in ("checkpoint", "loader"))
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["bench.h5", "data", "train.yaml"])
 
     def test_loader_without_data_is_said(self):
         printed = self.done("bench", "loader", *TINY, "-repetitions", 1, "-scratch", self.folder)
         self.assertIn("loader     left out: give the directory of fashion_mnist with -data", printed)
+
+
+class Kernels(commands.Test):
+    def test_kernels_are_chosen_as_in_training(self):
+        """By trials that are kept in a file; or by the order of backends.def."""
+        cache = self.folder / "kernels.h5"
+        words = ["bench", "conv", *TINY, "-repetitions", 1, "-scratch", self.folder, "-kernel_cache", cache]
+        self.assertRegex(self.done(*words), r"kernels: \d+ choices by trials")
+        self.assertTrue(cache.exists())
+        self.assertNotIn("kernels:", self.done(*words))
+        ordered = self.done(*words[:-1], self.folder / "none.h5", "-kernel_choice", "order")
+        self.assertNotIn("kernels:", ordered)
+        self.assertNotIn("onednn", ordered)
+        self.assertFalse((self.folder / "none.h5").exists())
+        self.assertFalse((self.folder / "dry.h5").exists())
+
+    def test_bf16_is_left_out_where_it_is_not_there(self):
+        words = ["bench", "gradient", *TINY, "-repetitions", 1, "-scratch", self.folder]
+        printed = self.done(*words, CORDS_TEST_NO_BF16="1")
+        self.assertIn("gradient   bf16 left out", printed)
+        self.assertNotIn("gradient   bf16 custom", printed)
+
+
+class Ranks(commands.Test):
+    def test_ranks(self):
+        """The rates of two ranks are those of both together."""
+        printed = self.done("bench", *TINY, "-repetitions", 1, "-batch", 2, "-scratch", self.folder, ranks=2)
+        self.assertIn("limits of 2 ranks with 1 thread,", printed)
+        for name in NAMES:
+            self.assertEqual(len(re.findall(rf"(?m)^{name} .*f32 custom t.*%", printed)), name in ("rollout", "gradient"))
+            self.assertRegex(printed, rf"(?m)^{name} ")
+        self.assertEqual([p.name for p in self.folder.glob("cords-bench*")], [])
+        self.assert_mistake(["bench", "gradient", *TINY, "-dry"], "batch of 2 images", "3 ranks", ranks=3)
+        self.assert_mistake(["bench", "growth", *TINY, "-dry"], "growth", "one rank", ranks=2)
+
+    def test_ranks_beside_threads(self):
+        script = commands.SOURCE / "src/bench/ranks.sh"
+        words = [script, "-n", "2", "-rounds", "2", "-cords", commands.CORDS, *TINY, "-scratch", self.folder]
+        done = subprocess.run([str(word) for word in words], env=commands.environment(), capture_output=True, text=True,
+                              timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for kind in ("f32", "bf16"):
+            self.assertRegex(done.stdout, rf"{kind} training step: 2 ranks with one thread each \d+\.\d\d x the rate of one "
+                                          r"rank with 2 threads \(\d+\.\d\d to \d+\.\d\d in 2 rounds\)")
+        for wrong, expected in ((["-n", "1"], "nothing to compare"), (["-cords", "/none"], "/none is not there")):
+            failed = subprocess.run([str(script), *wrong, *map(str, TINY)], capture_output=True, text=True, timeout=60)
+            self.assertEqual(failed.returncode, 2)
+            self.assertIn(expected, failed.stderr)
 
 
 def has_torch():
@@ -92,6 +152,7 @@ class Peer(commands.Test):
         differences = [float(found) for found in re.findall(r"differ from the peer's by (\S+);", printed)]
         self.assertEqual(len(differences), 4)
         self.assertLess(max(differences[0], differences[2]), 1e-5)  # f32
+        self.assertRegex(printed, r"peak memory of cords \d+ MB; by direct")
         self.assertNotIn(" s ", printed.split("flushed")[1], "absolute times are nobody's business")
         with h5py.File(path) as file:
             self.assertEqual(list(file["bench/limit"]), [6, 6, 6, 6])
@@ -117,7 +178,7 @@ class Peer(commands.Test):
 
     def test_dry(self):
         printed = self.done("bench", "peer", "-dry", "-peer_steps", 100)
-        self.assertRegex(printed, r"f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP limit: peer")
+        self.assertRegex(printed, r"f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP  limit: peer")
         self.assertRegex(printed, r"bf16 R8 training step, 100 \+ 100 \+ 100 steps, batch 2 +4107\.\d+ GFLOP")
 
 
@@ -125,8 +186,8 @@ class Growth(commands.Test):
     def test_table(self):
         path = self.folder / "growth.h5"
         printed = self.done("bench", "growth", *TINY, "-repetitions", 1, "-growth_steps", 4, "-output", path)
-        rows = re.findall(r"operations x (\S+), time x (\S+): (\S+) of linear; peak memory (\d+) MB, planned (\d+) MB",
-                          printed)
+        rows = re.findall(r"(?m)^growth (?:trial|training step), \w+ \d+ +x +(\S+)  x +(\S+) +(\S+) +\d\.\d\d +\d+ %  x +(\S+)"
+                          r" +(\d+) MB +(\d+) MB  \w+", printed)
         with h5py.File(path) as file:
             cases = [bytes(row).split(b"\0")[0].decode() for row in file["bench/benchmark"]]
             values, amounts = file["bench/value"][()], file["bench/amount"][()]
@@ -141,7 +202,11 @@ class Growth(commands.Test):
                 self.assertEqual(list(values[found]), numbers)
                 self.assertTrue((amounts[found][1:] > amounts[found][:-1]).all())
                 for k in found:
-                    self.assertAlmostEqual(float(rows[k][0]), amounts[k] / amounts[found[0]], delta=0.01)
+                    operations, time, linear, memory, _, _ = map(float, rows[k])
+                    self.assertAlmostEqual(operations, amounts[k] / amounts[found[0]], delta=0.01)
+                    self.assertAlmostEqual(linear, time / operations, delta=0.01 + 0.01 * linear)
+                    self.assertGreater(memory, 0.5)
+                self.assertEqual([float(x) for x in rows[found[0]][:4]], [1, 1, 1, 1])
 
     def test_of_r8(self):
         printed = self.done("bench", "growth", "-dry")

@@ -76,7 +76,8 @@ class Example:
         self.bench()
 
     def bench(self):
-        kinds = (("rollout f32 R8 trial", 1, 3e12), ("conv bf16 7x7 512 to 512 k3 s1 n1 step (direct)", 3, 1e9),
+        kinds = (("rollout f32 R8 trial", 1, 3e12), ("conv bf16 7x7 512 to 512, 3x3, 1 image step", 3, 1e9),
+                 ("conv f32 56x56 64 to 128, 3x3 stride 2, 8 images backward_weights", 1, 1e9),
                  ("jacobian f64 R8 transposed", 2, 3e9), ("checkpoint R8 parameters", 5, 5e7), ("loader images", 0, 64))
         growth = [(f"growth {work}, {axis} {value}", 1, 1e9 * factor * value)
                   for work, factor in (("trial", 1), ("training step", 6))
@@ -493,7 +494,8 @@ class Figures(Base):
     def test_bench(self):
         folder = self.copy()
         drawn = self.draw(folder, {"bench", "cost_growth"})
-        for words in ("rollout f32 R8 trial", "checkpoint R8 parameters", "share of the limit"):
+        for words in ("rollout f32 R8 trial", "checkpoint R8 parameters", "share of the limit",
+                      "7x7 512 to 512, 3x3, 1 image", "56x56 64 to 128, 3x3 stride 2, 8 images", "back to the weights"):
             self.assertIn(words, drawn["bench"])
         self.assertNotIn("loader", drawn["bench"])  # has no limit
         for words in ("side of the image (pixels)", "448", "steps per phase", "planned memory", "in proportion to operations"):

@@ -2,11 +2,15 @@
 
 #include "core/random.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <slepcsys.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum { FILES_MAX = 4096 };
 
 CordsContextData support_context;
 
@@ -88,6 +92,28 @@ void SupportFillF64(uint64_t stream, PetscInt64 n, double *a)
   for (PetscInt64 i = 0; i < n; i++) a[i] = SupportRandom(stream, (uint32_t)i);
 }
 
+/* The folder is removed even if this process is killed: another one, which nobody waits for, sees the end of a pipe
+   that only this one could write to. */
+static int RemoveAtEnd(void)
+{
+  char byte;
+  int ends[2];
+  pid_t child;
+
+  if (pipe2(ends, O_CLOEXEC) || (child = fork()) < 0) return 1;
+  if (child > 0) {
+    close(ends[0]);
+    return waitpid(child, NULL, 0) != child;
+  }
+  if (fork()) _exit(0);
+  setsid();
+  dup2(ends[0], STDIN_FILENO);
+  for (int file = STDIN_FILENO + 1; file < sysconf(_SC_OPEN_MAX) && file < FILES_MAX; file++) close(file);
+  while (read(STDIN_FILENO, &byte, 1) > 0) continue;
+  execlp("rm", "rm", "-rf", folder, NULL);
+  _exit(1);
+}
+
 int SupportRun(int argc, char **argv, int (*run)(void))
 {
   const char *parent = getenv("TMPDIR");
@@ -98,6 +124,7 @@ int SupportRun(int argc, char **argv, int (*run)(void))
   if (CordsContextInitialize(PETSC_COMM_WORLD, &support_context)) return 1;
   snprintf(folder, sizeof folder, "%s/cords-test-XXXXXX", parent ? parent : P_tmpdir);
   if (support_context.rank == 0 && !mkdtemp(folder)) return 1;
+  if (support_context.rank == 0 && RemoveAtEnd()) return 1;
   if (MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, PETSC_COMM_WORLD)) return 1;
   failed = run();
   if (MPI_Allreduce(&failed, &failed_any, 1, MPI_INT, MPI_MAX, PETSC_COMM_WORLD)) return 1;

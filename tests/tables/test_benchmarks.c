@@ -33,7 +33,7 @@ static void CheckDry(const CordsMeasurement *m, const char *name)
   assert_true(strlen(m->what) > 3);
   assert_true(m->amount > 0);
   assert_true(m->limit >= 0 && m->limit < CORDS_LIMIT_COUNT);
-  assert_true(m->median_s == 0 && m->spread == 0 && m->ratio == 0);
+  assert_true(m->median_s == 0 && m->spread == 0 && m->ratio == 0 && m->backend[0] == '\0');
 }
 
 static void CheckReal(const CordsMeasurement *m, const CordsMeasurement *dry)
@@ -46,6 +46,7 @@ static void CheckReal(const CordsMeasurement *m, const CordsMeasurement *dry)
   }
   assert_true(m->median_s > 0 && m->best_s > 0 && m->best_s <= m->median_s);
   assert_true(m->spread == 0); /* of one repetition */
+  assert_true((m->backend[0] != '\0') == (m->limit >= CORDS_LIMIT_F32 && m->limit <= CORDS_LIMIT_BF16));
   assert_true(m->limit == CORDS_LIMIT_NONE || m->ratio > 0);
 }
 

@@ -1,5 +1,5 @@
 /* Writing the parameters of a network to a checkpoint, flushed to the disk. */
-#include "bench/network.h"
+#include "bench/benchmark.h"
 #include "train/checkpoint.h"
 
 #include <stdio.h>
@@ -20,19 +20,22 @@ static PetscErrorCode Write(void *data)
 
 static PetscErrorCode Run(CordsBench bench)
 {
-  CordsBenchNetwork network;
+  CordsMeasurement m = {.benchmark = "checkpoint", .limit = CORDS_LIMIT_FILE};
   Writing writing = {.context = bench->context};
-  char what[72];
+  PetscBool processor_time = bench->processor_time;
+  int process = (int)getpid();
 
   PetscFunctionBegin;
-  PetscCall(CordsBenchNetworkCreate(bench->context, &bench->architecture, CORDS_F32, 1, &network));
-  writing.model = network.model;
-  snprintf(writing.path, sizeof writing.path, "%s/cords-bench-model.%d.h5", bench->scratch, (int)getpid());
-  snprintf(what, sizeof what, "%s parameters written and flushed", bench->architecture.preset);
-  PetscCall(CordsBenchMeasure(bench, "checkpoint", what, CORDS_LIMIT_FILE,
-                              (double)network.model->value_count * sizeof(float), Write, &writing));
+  PetscCallMPI(MPI_Bcast(&process, 1, MPI_INT, 0, bench->context->comm));
+  PetscCall(CordsModelCreate(&bench->architecture, CORDS_FORM_RECURRENT, &writing.model));
+  snprintf(writing.path, sizeof writing.path, "%s/cords-bench-model.%d.h5", bench->scratch, process);
+  snprintf(m.what, sizeof m.what, "%s parameters written and flushed", bench->architecture.preset);
+  m.amount = (double)writing.model->value_count * sizeof(float);
+  bench->processor_time = PETSC_FALSE; /* waiting for the disk counts */
+  PetscCall(CordsBenchMeasureAndPrint(bench, &m, Write, &writing));
+  bench->processor_time = processor_time;
   if (bench->context->rank == 0) unlink(writing.path);
-  PetscCall(CordsBenchNetworkDestroy(&network));
+  PetscCall(CordsModelDestroy(&writing.model));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

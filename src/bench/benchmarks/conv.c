@@ -1,6 +1,9 @@
 /* Every distinct convolution of the network in every number type: forward, both ways back, and the fused Euler step
-   where it is recurrent. */
-#include "bench/benchmark.h"
+   where it is recurrent.  Every rank does the same. */
+#include "bench/used_backends.h"
+#include "bench/table.h"
+#include "conv/precision.h"
+#include "core/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,39 +89,79 @@ static PetscErrorCode Destroy(Case *c)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode MeasureOne(CordsBench bench, const CordsConvShape *s, CordsType type, CordsLimit limit,
-                                 const char *operation, const char *backend, CordsBenchWork work, Case *c)
+/* What is measured of a convolution. */
+typedef struct {
+  const char *name;
+  CordsConvOperation operation;
+  CordsBenchWork work;
+} Direction;
+
+enum { DIRECTIONS_MAX = 3 };
+static const Direction recurrent_directions[] = {{"step", CORDS_CONV_FORWARD, RunStep},
+                                                 {"step_adjoint", CORDS_CONV_BACKWARD_DATA, RunStepAdjoint}},
+                       directions[] = {{"forward", CORDS_CONV_FORWARD, RunForward},
+                                       {"backward_data", CORDS_CONV_BACKWARD_DATA, RunBackwardData},
+                                       {"backward_weights", CORDS_CONV_BACKWARD_WEIGHTS, RunBackwardWeights}};
+
+static void ShapeText(const CordsConvShape *s, CordsType type, PetscInt n, size_t length, char *text)
 {
-  char what[72];
+  char stride[24] = "";
+
+  if (s->stride > 1) snprintf(stride, sizeof stride, " stride %d", (int)s->stride);
+  snprintf(text, length, "%s %dx%d %d to %d, %dx%d%s, %d image%s", CordsTypeNames[type], (int)s->in_rows,
+           (int)s->in_columns, (int)s->in_channels, (int)s->out_channels, (int)s->kernel_rows, (int)s->kernel_columns,
+           stride, (int)n, n > 1 ? "s" : "");
+}
+
+/* One row for all directions; each is a case of its own in the file. */
+static PetscErrorCode PrintRow(CordsBench bench, const char *shape, int count, const CordsMeasurement ms[])
+{
+  static const char heading[] = "convolutions: share of the limit and backend       forward           back to images"
+                                "    back to weights   spread";
+  char amount[32], cell[DIRECTIONS_MAX][32] = {"", "", "-"};
+  double spread = 0;
 
   PetscFunctionBegin;
-  snprintf(what, sizeof what, "%s %dx%d %d to %d k%d s%d n%d %s (%s)", CordsTypeNames[type], (int)s->in_rows,
-           (int)s->in_columns, (int)s->in_channels, (int)s->out_channels, (int)s->kernel_rows, (int)s->stride,
-           (int)c->n, operation, backend);
-  PetscCall(CordsBenchMeasure(bench, "conv", what, limit, CordsConvFlops(s) * c->n, work, c));
+  if (bench->dry) {
+    CordsBenchAmountText(&ms[0], sizeof amount, amount);
+    PetscCall(CordsLog(bench->context, "%-10s %-54s %16s  limit: %s; %d directions\n", "conv", shape, amount,
+                       CordsLimitNames[ms[0].limit], count));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  for (int k = 0; k < count; k++) {
+    snprintf(cell[k], sizeof cell[k], "%.2f %s", ms[k].ratio, ms[k].backend);
+    spread = PetscMax(spread, ms[k].spread);
+  }
+  PetscCall(CordsBenchHeading(bench, heading));
+  PetscCall(CordsLog(bench->context, "conv %-45s %-17s %-17s %-17s %4.0f %%\n", shape, cell[0], cell[1], cell[2],
+                     100 * spread));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Recurrent convolutions as the fused step of one image, the others as a call with the whole batch. */
 static PetscErrorCode MeasureShape(CordsBench bench, const CordsConvShape *s, CordsType type, CordsLimit limit,
                                    PetscBool recurrent)
 {
+  const Direction *list = recurrent ? recurrent_directions : directions;
+  int count = recurrent ? PETSC_STATIC_ARRAY_LENGTH(recurrent_directions) : PETSC_STATIC_ARRAY_LENGTH(directions);
+  PetscInt n = recurrent ? 1 : bench->batch;
+  CordsMeasurement ms[DIRECTIONS_MAX];
+  char shape[56];
   Case c;
 
   PetscFunctionBegin;
-  PetscCall(Create(s, type, recurrent ? 1 : bench->batch, &c));
-  if (recurrent) {
-    PetscCall(MeasureOne(bench, s, type, limit, "step", CordsConvBackend(c.conv, CORDS_CONV_FORWARD), RunStep, &c));
-    PetscCall(MeasureOne(bench, s, type, limit, "step_adjoint", CordsConvBackend(c.conv, CORDS_CONV_BACKWARD_DATA),
-                         RunStepAdjoint, &c));
-  } else {
-    PetscCall(
-        MeasureOne(bench, s, type, limit, "forward", CordsConvBackend(c.conv, CORDS_CONV_FORWARD), RunForward, &c));
-    PetscCall(MeasureOne(bench, s, type, limit, "backward_data", CordsConvBackend(c.conv, CORDS_CONV_BACKWARD_DATA),
-                         RunBackwardData, &c));
-    PetscCall(MeasureOne(bench, s, type, limit, "backward_weights",
-                         CordsConvBackend(c.conv, CORDS_CONV_BACKWARD_WEIGHTS), RunBackwardWeights, &c));
+  ShapeText(s, type, n, sizeof shape, shape);
+  if (!bench->dry) PetscCall(Create(s, type, n, &c));
+  for (int k = 0; k < count; k++) {
+    ms[k] =
+        (CordsMeasurement){.benchmark = "conv", .limit = limit, .amount = CordsConvFlops(s) * n * bench->context->size};
+    snprintf(ms[k].what, sizeof ms[k].what, "%s %s", shape, list[k].name);
+    if (!bench->dry)
+      snprintf(ms[k].backend, sizeof ms[k].backend, "%s", CordsBenchBackend(s, type, list[k].operation, n));
+    PetscCall(CordsBenchMeasure(bench, &ms[k], list[k].work, &c));
   }
-  PetscCall(Destroy(&c));
+  if (!bench->dry) PetscCall(Destroy(&c));
+  PetscCall(PrintRow(bench, shape, count, ms));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -132,20 +175,52 @@ static PetscBool SeenBefore(const CordsArchitecture *a, const PetscInt list[], P
   return PETSC_FALSE;
 }
 
-static PetscErrorCode Run(CordsBench bench)
+/* All shapes of one type, each once: recurrent ones, then those between areas. */
+static PetscErrorCode MeasureType(CordsBench bench, CordsType type, CordsLimit limit)
 {
   const CordsArchitecture *a = &bench->architecture;
   const PetscInt *const lists[3] = {a->recurrent, a->feedforward, a->skip};
+  PetscBool can;
+
+  PetscFunctionBegin;
+  PetscCall(CordsBenchCan(bench, "conv", type, &can));
+  if (!can) PetscFunctionReturn(PETSC_SUCCESS);
+  for (int l = 0; l < 3; l++) {
+    for (PetscInt i = 0; i < a->area_count; i++) {
+      if (lists[l][i] < 0 || SeenBefore(a, lists[l], i)) continue;
+      PetscCall(MeasureShape(bench, &a->connections[lists[l][i]].shape, type, limit, (PetscBool)(l == 0)));
+    }
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The choice of kernels, of all types at once so that the table is not interrupted. */
+static PetscErrorCode Prepare(CordsBench bench)
+{
+  const CordsArchitecture *a = &bench->architecture;
+  const PetscInt *const lists[3] = {a->recurrent, a->feedforward, a->skip};
+  CordsConvShape shapes[3 * CORDS_AREAS_MAX * PETSC_STATIC_ARRAY_LENGTH(types)];
+  CordsType kinds[PETSC_STATIC_ARRAY_LENGTH(shapes)];
+  PetscInt count = 0;
 
   PetscFunctionBegin;
   for (size_t t = 0; t < PETSC_STATIC_ARRAY_LENGTH(types); t++) {
-    for (int l = 0; l < 3; l++) {
-      for (PetscInt i = 0; i < a->area_count; i++) {
-        if (lists[l][i] < 0 || SeenBefore(a, lists[l], i)) continue;
-        PetscCall(MeasureShape(bench, &a->connections[lists[l][i]].shape, types[t], limits[t], (PetscBool)(l == 0)));
-      }
+    for (PetscInt k = 0; k < 3 * a->area_count && CordsPrecisionHas(types[t]); k++) {
+      PetscInt connection = lists[k / a->area_count][k % a->area_count];
+      if (connection < 0) continue;
+      shapes[count] = a->connections[connection].shape;
+      kinds[count++] = types[t];
     }
   }
+  PetscCall(CordsConvChoicePrepare(bench->context, count, shapes, kinds));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(CordsBench bench)
+{
+  PetscFunctionBegin;
+  if (!bench->dry) PetscCall(Prepare(bench));
+  for (size_t t = 0; t < PETSC_STATIC_ARRAY_LENGTH(types); t++) PetscCall(MeasureType(bench, types[t], limits[t]));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

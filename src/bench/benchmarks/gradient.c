@@ -8,17 +8,21 @@ enum { BATCH = 2 /* the paper's per process */ };
 static PetscErrorCode Measure(CordsBench bench, CordsType type, CordsLimit limit)
 {
   const CordsArchitecture *a = &bench->architecture;
-  CordsRolloutSettings settings = {.type = type};
+  CordsMeasurement m = {.benchmark = "gradient", .limit = limit, .amount = CordsBenchStepOperationsOf(a, BATCH)};
   CordsBenchNetwork network;
-  char what[72];
+  PetscBool can;
 
   PetscFunctionBegin;
-  snprintf(what, sizeof what, "%s %s training step, %d + %d + %d steps, batch %d", CordsTypeNames[type], a->preset,
+  PetscCall(CordsBenchCan(bench, "gradient", type, &can));
+  if (!can) PetscFunctionReturn(PETSC_SUCCESS);
+  snprintf(m.what, sizeof m.what, "%s %s training step, %d + %d + %d steps, batch %d", CordsTypeNames[type], a->preset,
            (int)a->spontaneous_steps, (int)a->stimulus_steps, (int)a->return_steps, BATCH);
   PetscCall(CordsBenchNetworkCreate(bench->context, a, type, BATCH, &network));
-  if (!bench->dry) PetscCall(CordsBenchStepCreate(bench->context, &settings, &network));
-  PetscCall(CordsBenchMeasure(bench, "gradient", what, limit, CordsBenchStepOperationsOf(a, BATCH), CordsBenchStep,
-                              &network));
+  if (!bench->dry) {
+    PetscCall(CordsBenchStepCreate(&network));
+    CordsBenchNetworkBackends(&network, CORDS_CONV_OPERATION_COUNT, sizeof m.backend, m.backend);
+  }
+  PetscCall(CordsBenchMeasureAndPrint(bench, &m, CordsBenchStep, &network));
   PetscCall(CordsBenchNetworkDestroy(&network));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -26,6 +30,7 @@ static PetscErrorCode Measure(CordsBench bench, CordsType type, CordsLimit limit
 static PetscErrorCode Run(CordsBench bench)
 {
   PetscFunctionBegin;
+  PetscCall(CordsBenchShare(bench, BATCH));
   PetscCall(Measure(bench, CORDS_F32, CORDS_LIMIT_F32));
   PetscCall(Measure(bench, CORDS_BF16, CORDS_LIMIT_BF16));
   PetscFunctionReturn(PETSC_SUCCESS);

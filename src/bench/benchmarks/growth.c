@@ -3,13 +3,16 @@
    much more than linear the time grows. */
 #include "bench/network.h"
 #include "bench/peak_memory.h"
+#include "bench/table.h"
 #include "core/config.h"
 #include "core/log.h"
+#include "model/weights.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH = 2, REPETITIONS_MAX = 3 };
+enum { BATCH = 2, AXIS_MAX = 4, REPETITIONS_MAX = 7, REPETITIONS_OF_LONG_RUNS = 3 };
+static const double LONG_RUN_S = 1;
 
 /* What a case consists of. */
 typedef struct {
@@ -116,85 +119,125 @@ static const Axis axes[] = {{"side", 3, MakeSide},
 
 typedef struct {
   const char *name;
-  PetscErrorCode (*create)(CordsBench bench, CordsBenchNetwork *network);
+  PetscErrorCode (*create)(CordsBenchNetwork *network);
   CordsBenchWork run;
   double (*operations)(const CordsArchitecture *architecture, PetscInt batch);
+  PetscInt directions; /* of its convolutions */
 } Work;
 
-static PetscErrorCode CreateTrial(CordsBench bench, CordsBenchNetwork *network)
+static const Work works[] = {
+    {"trial", CordsBenchTrialCreate, CordsBenchTrial, CordsBenchTrialOperations, 1},
+    {"training step", CordsBenchStepCreate, CordsBenchStep, CordsBenchStepOperationsOf, CORDS_CONV_OPERATION_COUNT}};
+
+/* The cases of an axis, at most AXIS_MAX. */
+static PetscErrorCode ListCases(const Case *middle, const Axis *axis, int *count, Case cases[], PetscInt values[])
 {
-  return CordsBenchTrialCreate(network);
+  PetscFunctionBegin;
+  for (*count = 0; *count < axis->count; (*count)++) {
+    cases[*count] = *middle;
+    PetscCall(axis->make(*count, &cases[*count], &values[*count]));
+    if (*count && values[*count] == values[*count - 1]) break; /* a network that has no more of it */
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode CreateStep(CordsBench bench, CordsBenchNetwork *network)
+/* Choose the kernels of all cases before the first is measured: trials need memory, and say that they were made. */
+static PetscErrorCode Prepare(CordsBench bench, const Case *middle)
 {
-  CordsRolloutSettings settings = {.type = CORDS_F32};
+  PetscInt values[AXIS_MAX];
+  Case *cases;
+  int count;
 
-  return CordsBenchStepCreate(bench->context, &settings, network);
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(AXIS_MAX, &cases));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(axes); k++) {
+    PetscCall(ListCases(middle, &axes[k], &count, cases, values));
+    for (int c = 0; c < count; c++) PetscCall(CordsWeightsPrepare(bench->context, &cases[c].architecture, CORDS_F32));
+  }
+  PetscCall(PetscFree(cases));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static const Work works[] = {{"trial", CreateTrial, CordsBenchTrial, CordsBenchTrialOperations},
-                             {"training step", CreateStep, CordsBenchStep, CordsBenchStepOperationsOf}};
+/* Long runs are repeated less, so that the whole takes minutes. */
+static PetscInt Repetitions(CordsBench bench, double first_s)
+{
+  return PetscMin(bench->repetitions, first_s > LONG_RUN_S ? REPETITIONS_OF_LONG_RUNS : REPETITIONS_MAX);
+}
 
 /* The first run, alone, tells the memory; the next ones the time. */
 static PetscErrorCode Time(CordsBench bench, const Case *c, const Work *work, CordsMeasurement *m)
 {
-  PetscInt count = PetscMin(bench->repetitions, REPETITIONS_MAX);
-  double seconds[REPETITIONS_MAX];
   CordsBenchNetwork network;
+  double first_s;
 
   PetscFunctionBegin;
   CordsBenchMemoryReset();
   PetscCall(CordsBenchNetworkCreate(bench->context, &c->architecture, CORDS_F32, c->batch, &network));
-  PetscCall(work->create(bench, &network));
-  PetscCall(work->run(&network));
+  PetscCall(work->create(&network));
+  PetscCall(CordsBenchOnce(bench, 1, work->run, &network, &first_s));
   m->peak_bytes = CordsBenchMemoryPeak();
   m->planned_bytes = network.planned_bytes;
-  for (PetscInt k = 0; k < count; k++) {
-    double start = MPI_Wtime();
-    PetscCall(work->run(&network));
-    seconds[k] = MPI_Wtime() - start;
-  }
+  CordsBenchNetworkBackends(&network, work->directions, sizeof m->backend, m->backend);
+  PetscCall(CordsBenchTime(bench, Repetitions(bench, first_s), first_s, m, work->run, &network));
   PetscCall(CordsBenchNetworkDestroy(&network));
-  CordsBenchStatistics(count, seconds, &m->median_s, &m->spread);
-  m->best_s = seconds[0];
-  m->ratio = m->amount / m->median_s / bench->limits[m->limit];
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Beside the smallest of its row. */
-static PetscErrorCode Compare(CordsBench bench, const CordsMeasurement *first, const CordsMeasurement *m)
+/* Beside the first, the smallest, of its axis. */
+static PetscErrorCode PrintRow(CordsBench bench, const CordsMeasurement *first, const CordsMeasurement *m)
 {
+  static const char heading[] = "                                  operations      time  of linear  of limit  spread"
+                                "   memory      peak   planned  by";
   double operations = m->amount / first->amount, time = m->median_s / first->median_s;
 
   PetscFunctionBegin;
+  PetscCall(CordsBenchHeading(bench, heading));
   PetscCall(CordsLog(bench->context,
-                     "%-10s   operations x %.2f, time x %.2f: %.2f of linear; peak memory %.0f MB, planned %.0f MB\n",
-                     "", operations, time, time / operations, m->peak_bytes * 1e-6, m->planned_bytes * 1e-6));
+                     "growth %-28s x %7.2f  x %6.2f       %4.2f      %4.2f  %4.0f %%  x %5.2f  %5.0f MB  %5.0f MB  "
+                     "%s\n",
+                     m->what, operations, time, time / operations, m->ratio, 100 * m->spread,
+                     m->peak_bytes / first->peak_bytes, m->peak_bytes * 1e-6, m->planned_bytes * 1e-6, m->backend));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode MeasureAxis(CordsBench bench, const Case *middle, const Axis *axis, const Work *work)
 {
   CordsMeasurement first = {.amount = 0};
-  double before = -1; /* value of the case before */
+  PetscInt values[AXIS_MAX];
+  Case *cases;
+  int count;
 
   PetscFunctionBegin;
-  for (int index = 0; index < axis->count; index++) {
-    CordsMeasurement m = {.benchmark = "growth", .limit = CORDS_LIMIT_F32};
-    Case c = *middle;
-    PetscInt value;
-    PetscCall(axis->make(index, &c, &value));
-    if ((double)value == before) break; /* a network that has no more of it */
-    before = (double)value;
-    snprintf(m.what, sizeof m.what, "%s, %s %d", work->name, axis->name, (int)value);
-    m.value = (double)value;
-    m.amount = work->operations(&c.architecture, c.batch);
-    if (!bench->dry) PetscCall(Time(bench, &c, work, &m));
-    PetscCall(CordsBenchKeep(bench, &m));
-    if (index == 0) first = m;
-    if (!bench->dry) PetscCall(Compare(bench, &first, &m));
+  PetscCall(PetscMalloc1(AXIS_MAX, &cases));
+  PetscCall(ListCases(middle, axis, &count, cases, values));
+  for (int k = 0; k < count; k++) {
+    CordsMeasurement m = {.benchmark = "growth", .limit = CORDS_LIMIT_F32, .value = (double)values[k]};
+    snprintf(m.what, sizeof m.what, "%s, %s %d", work->name, axis->name, (int)values[k]);
+    m.amount = work->operations(&cases[k].architecture, cases[k].batch);
+    if (!bench->dry) PetscCall(Time(bench, &cases[k], work, &m));
+    PetscCall(CordsBenchAdd(bench, &m));
+    if (k == 0) first = m;
+    if (bench->dry)
+      PetscCall(CordsBenchPrint(bench, &m));
+    else
+      PetscCall(PrintRow(bench, &first, &m));
   }
+  PetscCall(PetscFree(cases));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* What is changed, and what everything else is. */
+static PetscErrorCode PrintMiddle(CordsBench bench, const Case *middle)
+{
+  const CordsArchitecture *a = &middle->architecture;
+
+  PetscFunctionBegin;
+  PetscCall(
+      CordsLog(bench->context,
+               "growth: %s in f32, images of %d x %d, batch %d, %d + %d steps, in training + %d; one of these at a "
+               "time is changed, and a row stands beside the first of its kind\n",
+               bench->architecture.preset, (int)a->image_rows, (int)a->image_columns, (int)middle->batch,
+               (int)a->spontaneous_steps, (int)a->stimulus_steps, (int)a->return_steps));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -203,9 +246,15 @@ static PetscErrorCode Run(CordsBench bench)
   Case middle = {bench->architecture, BATCH};
 
   PetscFunctionBegin;
+  CordsCheckUser(bench->context->size == 1, PETSC_COMM_WORLD,
+                 "bench growth: it measures one process; run it on one rank, threads by OMP_NUM_THREADS");
   middle.architecture.spontaneous_steps = PetscMin(middle.architecture.spontaneous_steps, growth_steps);
   middle.architecture.stimulus_steps = PetscMin(middle.architecture.stimulus_steps, growth_steps);
   middle.architecture.return_steps = PetscMin(middle.architecture.return_steps, growth_steps);
+  if (!bench->dry) {
+    PetscCall(Prepare(bench, &middle));
+    PetscCall(PrintMiddle(bench, &middle));
+  }
   for (size_t w = 0; w < PETSC_STATIC_ARRAY_LENGTH(works); w++) {
     for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(axes); k++) {
       PetscCall(MeasureAxis(bench, &middle, &axes[k], &works[w]));

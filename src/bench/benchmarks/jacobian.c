@@ -1,7 +1,12 @@
-/* Products with the Jacobian of the whole network in float64: what fixed points and spectra consist of. */
+/* Products with the Jacobian of the whole network in float64: what fixed points and spectra consist of.  Every
+   rank has vectors of its own. */
+#include "bench/used_backends.h"
 #include "bench/network.h"
+#include "model/weights.h"
 
 #include <stdio.h>
+
+enum { BOTH_WAYS = 2 /* operations: to the next areas and back */ };
 
 typedef struct {
   CordsLinearisation linearisation;
@@ -27,20 +32,24 @@ static PetscErrorCode Measure(CordsBench bench, CordsLinearisation linearisation
 {
   const CordsArchitecture *a = &bench->architecture;
   PetscInt neurons = CordsArchitectureNeurons(a);
-  double operations = CordsBenchStepOperations(a) * vectors;
+  CordsBenchCalls calls = {CORDS_F64, BOTH_WAYS, vectors, vectors};
+  CordsMeasurement m = {.benchmark = "jacobian",
+                        .limit = CORDS_LIMIT_F64,
+                        .amount = CordsBenchStepOperations(a) * vectors * bench->context->size};
   Product p = {.linearisation = linearisation, .vectors = vectors};
-  char what[72];
 
   PetscFunctionBegin;
   if (!bench->dry) {
     PetscCall(CordsArrayCreate(CORDS_F64, vectors, neurons, &p.v));
     PetscCall(CordsArrayCreate(CORDS_F64, vectors, neurons, &p.y));
     for (size_t k = 0; k < (size_t)vectors * neurons; k++) ((double *)p.v.data)[k] = 1.0 / (double)(k % 101 + 1);
+    CordsBenchBackends(a, &calls, sizeof m.backend, m.backend);
   }
-  snprintf(what, sizeof what, "f64 %s J v, %d neurons, vectors at a time: %d", a->preset, (int)neurons, (int)vectors);
-  PetscCall(CordsBenchMeasure(bench, "jacobian", what, CORDS_LIMIT_F64, operations, Tangent, &p));
-  snprintf(what, sizeof what, "f64 %s transposed, vectors at a time: %d", a->preset, (int)vectors);
-  PetscCall(CordsBenchMeasure(bench, "jacobian", what, CORDS_LIMIT_F64, operations, Adjoint, &p));
+  snprintf(m.what, sizeof m.what, "f64 %s J v, %d neurons, vectors at a time: %d", a->preset, (int)neurons,
+           (int)vectors);
+  PetscCall(CordsBenchMeasureAndPrint(bench, &m, Tangent, &p));
+  snprintf(m.what, sizeof m.what, "f64 %s transposed, vectors at a time: %d", a->preset, (int)vectors);
+  PetscCall(CordsBenchMeasureAndPrint(bench, &m, Adjoint, &p));
   PetscCall(CordsArrayDestroy(&p.v));
   PetscCall(CordsArrayDestroy(&p.y));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -54,8 +63,9 @@ static PetscErrorCode Run(CordsBench bench)
   CordsArray state;
 
   PetscFunctionBegin;
-  PetscCall(CordsBenchNetworkCreate(bench->context, &bench->architecture, CORDS_F64, 1, &network));
+  PetscCall(CordsBenchNetworkCreate(bench->context, &bench->architecture, CORDS_F64, bench->context->size, &network));
   if (!bench->dry) {
+    PetscCall(CordsWeightsPrepare(bench->context, &bench->architecture, CORDS_F64));
     PetscCall(CordsSystemCreate(network.model, CORDS_F64, &network.system));
     PetscCall(CordsLinearisationCreate(network.system, &linearisation));
     PetscCall(CordsArrayCreate(CORDS_F64, 1, CordsArchitectureNeurons(&bench->architecture), &state));

@@ -30,16 +30,16 @@ static PetscErrorCode Measure(CordsBench bench, CordsDataset dataset)
                                   .augment = PETSC_TRUE,
                                   .mix = PETSC_TRUE,
                                   .shuffle = PETSC_TRUE};
+  CordsMeasurement m = {.benchmark = "loader", .limit = CORDS_LIMIT_NONE, .amount = IMAGES};
   Loading loading = {.batch = 0};
-  char what[72];
 
   PetscFunctionBegin;
   PetscCall(CordsLoaderCreate(bench->context, dataset, &settings, &loading.loader));
   PetscCall(PetscMalloc1((size_t)IMAGES * a->image_rows * a->image_columns * facts->channels, &loading.images));
   PetscCall(PetscMalloc1((size_t)IMAGES * facts->classes, &loading.labels));
-  snprintf(what, sizeof what, "images of %s to %dx%d, augmented", facts->name, (int)a->image_rows,
+  snprintf(m.what, sizeof m.what, "images of %s to %dx%d, augmented", facts->name, (int)a->image_rows,
            (int)a->image_columns);
-  PetscCall(CordsBenchMeasure(bench, "loader", what, CORDS_LIMIT_NONE, IMAGES, Load, &loading));
+  PetscCall(CordsBenchMeasureAndPrint(bench, &m, Load, &loading));
   PetscCall(PetscFree(loading.images));
   PetscCall(PetscFree(loading.labels));
   PetscCall(CordsLoaderDestroy(&loading.loader));

@@ -1,8 +1,10 @@
 /* The same trial and training step by cords and by a PyTorch script that works as the published implementation does,
    one after the other in turn.  Only ratios are told, and only after the results agree. */
-#include "bench/peak_memory.h"
 #include "bench/network.h"
+#include "bench/peak_memory.h"
 #include "bench/peer_process.h"
+#include "bench/table.h"
+#include "conv/precision.h"
 #include "core/config.h"
 #include "core/log.h"
 
@@ -25,12 +27,19 @@ static const char *const kind_names[] = {"trial", "step"};
 static const CordsType types[] = {CORDS_F32, CORDS_BF16};
 enum { TYPES = 2, KINDS = 2 };
 
+/* float32 alone where the processor does not multiply the other. */
+static int TypeCount(void)
+{
+  return CordsPrecisionHas(CORDS_BF16) ? TYPES : 1;
+}
+
 /* All of one kind of work. */
 typedef struct {
   Kind kind;
   PetscInt batch;
   CordsBenchNetwork networks[TYPES];
   double peak_bytes[TYPES], peer_peak_bytes;
+  char backends[TYPES][48];
   double ratios[TYPES][REPETITIONS_MAX];
   double deviation[TYPES]; /* largest, of logits or loss, relative */
 } Comparison;
@@ -159,14 +168,12 @@ static PetscErrorCode WriteFile(CordsBench bench, const char *path, Comparison c
 static PetscErrorCode CreateNetwork(CordsBench bench, const CordsArchitecture *a, const Comparison *c, int type,
                                     CordsBenchNetwork *network)
 {
-  CordsRolloutSettings settings = {.type = types[type]};
-
   PetscFunctionBegin;
   PetscCall(CordsBenchNetworkCreate(bench->context, a, types[type], c->batch, network));
   if (c->kind == TRIAL)
     PetscCall(CordsBenchTrialCreate(network));
   else
-    PetscCall(CordsBenchStepCreate(bench->context, &settings, network));
+    PetscCall(CordsBenchStepCreate(network));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -181,9 +188,11 @@ static PetscErrorCode MeasureMemory(CordsBench bench, const CordsArchitecture *a
   CordsBenchNetwork network;
 
   PetscFunctionBegin;
-  for (int t = 0; t < TYPES; t++) {
+  for (int t = 0; t < TypeCount(); t++) {
     CordsBenchMemoryReset();
     PetscCall(CreateNetwork(bench, a, c, t, &network));
+    CordsBenchNetworkBackends(&network, c->kind == TRIAL ? 1 : CORDS_CONV_OPERATION_COUNT, sizeof c->backends[t],
+                              c->backends[t]);
     PetscCall(RunOurs(c, &network));
     c->peak_bytes[t] = CordsBenchMemoryPeak();
     PetscCall(CordsBenchNetworkDestroy(&network));
@@ -242,13 +251,13 @@ static PetscErrorCode InTurn(CordsBench bench, CordsPeer peer, Comparison *c)
   PetscFunctionBegin;
   for (PetscInt k = 0; k < count; k++) {
     double seconds[TYPES], deviation;
-    for (int t = 0; t < TYPES; t++) {
+    for (int t = 0; t < TypeCount(); t++) {
       double start = MPI_Wtime();
       PetscCall(RunOurs(c, &c->networks[t]));
       seconds[t] = MPI_Wtime() - start;
     }
     PetscCall(CordsPeerAsk(peer, kind_names[c->kind], &answer));
-    for (int t = 0; t < TYPES; t++) {
+    for (int t = 0; t < TypeCount(); t++) {
       PetscCall(Deviation(c, &c->networks[t], &answer, &deviation));
       c->deviation[t] = PetscMax(c->deviation[t], deviation);
       c->ratios[t][k] = answer.seconds / seconds[t];
@@ -266,7 +275,7 @@ static PetscErrorCode Report(CordsBench bench, const CordsArchitecture *a, Compa
   PetscInt count = PetscMin(bench->repetitions, REPETITIONS_MAX);
 
   PetscFunctionBegin;
-  for (int t = 0; t < TYPES; t++) {
+  for (int t = 0; t < TypeCount(); t++) {
     CordsMeasurement m = {.benchmark = "peer", .limit = CORDS_LIMIT_PEER};
     m.amount = c->kind == TRIAL ? CordsBenchTrialOperations(a, c->batch) : CordsBenchStepOperationsOf(a, c->batch);
     if (c->kind == TRIAL)
@@ -276,14 +285,17 @@ static PetscErrorCode Report(CordsBench bench, const CordsArchitecture *a, Compa
       snprintf(m.what, sizeof m.what, "%s %s training step, %d + %d + %d steps, batch %d", CordsTypeNames[types[t]],
                a->preset, (int)a->spontaneous_steps, (int)a->stimulus_steps, (int)a->return_steps, (int)c->batch);
     if (!bench->dry) {
+      PetscCall(PetscStrncpy(m.backend, c->backends[t], sizeof m.backend));
       CordsBenchStatistics(count, c->ratios[t], &m.ratio, &m.spread);
       m.peak_bytes = c->peak_bytes[t];
       m.memory_ratio = c->peer_peak_bytes / c->peak_bytes[t];
     }
-    PetscCall(CordsBenchKeep(bench, &m));
+    PetscCall(CordsBenchAdd(bench, &m));
+    PetscCall(CordsBenchPrint(bench, &m));
     if (!bench->dry)
-      PetscCall(CordsLog(bench->context, "%-10s   %s differ from the peer's by %.1e; peak memory of cords %.0f MB\n",
-                         "", c->kind == TRIAL ? "logits" : "losses", c->deviation[t], c->peak_bytes[t] * 1e-6));
+      PetscCall(CordsLog(bench->context,
+                         "%-10s   %s differ from the peer's by %.1e; peak memory of cords %.0f MB; by %s\n", "",
+                         c->kind == TRIAL ? "logits" : "losses", c->deviation[t], c->peak_bytes[t] * 1e-6, m.backend));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -297,7 +309,8 @@ static PetscErrorCode Compare(CordsBench bench, const CordsArchitecture *a, Comp
   snprintf(path, sizeof path, "%s/cords-bench-peer.%d.h5", bench->scratch, (int)getpid());
   for (int k = 0; k < KINDS; k++) PetscCall(MeasureMemory(bench, a, &comparisons[k]));
   for (int k = 0; k < KINDS; k++) {
-    for (int t = 0; t < TYPES; t++) PetscCall(CreateNetwork(bench, a, &comparisons[k], t, &comparisons[k].networks[t]));
+    for (int t = 0; t < TypeCount(); t++)
+      PetscCall(CreateNetwork(bench, a, &comparisons[k], t, &comparisons[k].networks[t]));
   }
   PetscCall(WriteFile(bench, path, comparisons));
   CordsErrorSetUnfinished(path); /* the peer may fail */
@@ -307,7 +320,7 @@ static PetscErrorCode Compare(CordsBench bench, const CordsArchitecture *a, Comp
   unlink(path);
   CordsErrorSetUnfinished(NULL);
   for (int k = 0; k < KINDS; k++) {
-    for (int t = 0; t < TYPES; t++) PetscCall(CordsBenchNetworkDestroy(&comparisons[k].networks[t]));
+    for (int t = 0; t < TypeCount(); t++) PetscCall(CordsBenchNetworkDestroy(&comparisons[k].networks[t]));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -1,10 +1,13 @@
 /* The network that benchmarks run: its trial gives the logits of the plain equation however the batch is divided, its
-   training step changes the parameters, and the operations it counts are those of its steps. */
+   training step changes the parameters, and the operations it counts are those of its steps.
+   RANKS 1 2 */
 #include "bench/network.h"
 
 #include "support/networks.h"
 
 enum { IMAGES = 3 };
+
+static CordsContextData alone; /* this rank */
 
 static CordsArchitecture Architecture(void)
 {
@@ -16,7 +19,7 @@ static void Trial(PetscInt images_at_a_time, float *logits)
   CordsArchitecture a = Architecture();
   CordsBenchNetwork network;
 
-  SupportCall(CordsBenchNetworkCreate(&support_context, &a, CORDS_F32, IMAGES, &network));
+  SupportCall(CordsBenchNetworkCreate(&alone, &a, CORDS_F32, IMAGES, &network));
   SupportCall(CordsBenchTrialCreate(&network));
   assert_true(network.plan.images >= 1);
   assert_true(network.planned_bytes > 1e6 && network.planned_bytes < 1e9);
@@ -39,7 +42,7 @@ static void TestTrial(void **state)
 
   Trial(IMAGES, logits);
   Trial(2, parts);
-  SupportCall(CordsBenchNetworkCreate(&support_context, &a, CORDS_F64, IMAGES, &network));
+  SupportCall(CordsBenchNetworkCreate(&alone, &a, CORDS_F64, IMAGES, &network));
   SupportCall(CordsSystemCreate(network.model, CORDS_F64, &network.system));
   SupportCall(CordsSystemUpdate(network.system));
   SupportCall(CordsInputCreate(network.system, 1, &network.input));
@@ -61,13 +64,12 @@ static void TestTrial(void **state)
 static void TestStep(void **state)
 {
   CordsArchitecture a = Architecture();
-  CordsRolloutSettings settings = {.type = CORDS_F32};
   CordsBenchNetwork network;
   CordsModel model;
   float *before;
 
-  SupportCall(CordsBenchNetworkCreate(&support_context, &a, CORDS_F32, 2, &network));
-  SupportCall(CordsBenchStepCreate(&support_context, &settings, &network));
+  SupportCall(CordsBenchNetworkCreate(&alone, &a, CORDS_F32, 2, &network));
+  SupportCall(CordsBenchStepCreate(&network));
   assert_true(network.planned_bytes > 1e6 && network.planned_bytes < 1e9); /* the process and little more */
   model = CordsStageModel(network.stage);
   SupportCall(PetscMalloc1(model->value_count, &before));
@@ -78,6 +80,39 @@ static void TestStep(void **state)
   assert_memory_not_equal(before, model->values, (size_t)model->value_count * sizeof *before);
   SupportCall(PetscFree(before));
   SupportCall(CordsBenchNetworkDestroy(&network));
+}
+
+static void Step(CordsContext context, CordsMetrics *metrics, double *norm, PetscInt *images)
+{
+  CordsArchitecture a = Architecture();
+  CordsBenchNetwork network;
+  char backends[48];
+
+  SupportCall(CordsBenchNetworkCreate(context, &a, CORDS_F32, 2, &network));
+  SupportCall(CordsBenchStepCreate(&network));
+  assert_true(network.plan.images >= 1 && network.plan.images <= network.batch);
+  CordsBenchNetworkBackends(&network, CORDS_CONV_OPERATION_COUNT, sizeof backends, backends);
+  assert_string_equal(backends, "direct"); /* without a choice the first */
+  SupportCall(CordsBenchStep(&network));
+  *metrics = network.metrics;
+  *norm = network.gradient_norm;
+  *images = network.batch;
+  SupportCall(CordsBenchNetworkDestroy(&network));
+}
+
+/* A batch split over ranks is the same batch. */
+static void TestRanks(void **state)
+{
+  CordsMetrics all_here, together;
+  double alone_norm, together_norm;
+  PetscInt all, share;
+
+  Step(&alone, &all_here, &alone_norm, &all);
+  Step(&support_context, &together, &together_norm, &share);
+  assert_int_equal(all, 2);
+  assert_int_equal(share, 2 / support_context.size);
+  assert_true(fabs(together.loss - all_here.loss) < 1e-6 * all_here.loss);
+  assert_true(fabs(together_norm - alone_norm) < 1e-5 * alone_norm);
 }
 
 /* A step of three gradients' worth: forward, back to the data, back to the weights; the spontaneous phase once. */
@@ -91,5 +126,15 @@ static void TestOperations(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestTrial), cmocka_unit_test(TestStep),
-                                          cmocka_unit_test(TestOperations)};
-SUPPORT_MAIN(tests)
+                                          cmocka_unit_test(TestRanks), cmocka_unit_test(TestOperations)};
+
+static int RunAll(void)
+{
+  alone = (CordsContextData){PETSC_COMM_SELF, PETSC_COMM_SELF, 0, 1, support_context.seed};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+  return SupportRun(argc, argv, RunAll);
+}
