@@ -49,7 +49,7 @@ sort -s -k2,2 "$rates" | awk -v number="$number" '
       for (i = 1; i <= rounds; i++)
         for (k = i + 1; k <= rounds; k++)
           if (ratio[k] < ratio[i]) { held = ratio[i]; ratio[i] = ratio[k]; ratio[k] = held }
-      printf "%s training step: %d ranks with one thread each %.2f x the rate of one rank with %d threads (%.2f to %.2f in %d rounds)\n",
+      printf "%s training step: %d ranks with one thread each %.2f x the rate of one rank with %d threads (%.2f to %.2f, rounds: %d)\n",
              type, number, ratio[int((rounds + 1) / 2)], number, ratio[1], ratio[rounds], rounds
     }
   }' | sort -r

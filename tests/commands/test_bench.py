@@ -129,7 +129,7 @@ class Ranks(commands.Test):
         self.assertEqual(done.returncode, 0, done.stderr)
         for kind in ("f32", "bf16"):
             self.assertRegex(done.stdout, rf"{kind} training step: 2 ranks with one thread each \d+\.\d\d x the rate of one "
-                                          r"rank with 2 threads \(\d+\.\d\d to \d+\.\d\d in 2 rounds\)")
+                                          r"rank with 2 threads \(\d+\.\d\d to \d+\.\d\d, rounds: 2\)")
         for wrong, expected in ((["-n", "1"], "nothing to compare"), (["-cords", "/none"], "/none is not there")):
             failed = subprocess.run([str(script), *wrong, *map(str, TINY)], capture_output=True, text=True, timeout=60)
             self.assertEqual(failed.returncode, 2)

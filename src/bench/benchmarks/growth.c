@@ -232,12 +232,11 @@ static PetscErrorCode PrintMiddle(CordsBench bench, const Case *middle)
   const CordsArchitecture *a = &middle->architecture;
 
   PetscFunctionBegin;
-  PetscCall(
-      CordsLog(bench->context,
-               "growth: %s in f32, images of %d x %d, batch %d, %d + %d steps, in training + %d; one of these at a "
-               "time is changed, and a row stands beside the first of its kind\n",
-               bench->architecture.preset, (int)a->image_rows, (int)a->image_columns, (int)middle->batch,
-               (int)a->spontaneous_steps, (int)a->stimulus_steps, (int)a->return_steps));
+  PetscCall(CordsLog(bench->context,
+                     "growth: %s in f32, images of %d x %d, batch %d, %d + %d steps, in training + %d;\n"
+                     "        one of these at a time is changed, and a row stands beside the first of its kind\n",
+                     bench->architecture.preset, (int)a->image_rows, (int)a->image_columns, (int)middle->batch,
+                     (int)a->spontaneous_steps, (int)a->stimulus_steps, (int)a->return_steps));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
