@@ -22,14 +22,15 @@ PetscErrorCode CordsBatchNormStatistics(CordsContext context, CordsType type, Co
 void CordsBatchNormUpdateRunning(PetscInt channels, const double *mean, const double *variance, double count,
                                  float *running_mean, float *running_variance);
 
-/* y = weight (x − mean) / √(variance + ε) + bias */
+/* y = weight (x − mean) / √(variance + ε) + bias, and if relu the larger of this and 0; y may be x. */
 void CordsBatchNormApply(CordsType type, CordsBatchNormShape shape, PetscInt items, const void *x, const double *mean,
-                         const double *variance, const float *weight, const float *bias, void *y);
+                         const double *variance, const float *weight, const float *bias, PetscBool relu, void *y);
 
 /* dx from dy through the normalisation with batch statistics over `count` numbers; dweight, dbias += this rank's part.
-   dx may be dy.  Collective. */
+   rate: the y of a normalisation with relu, where dy is that of y; else NULL.  dx may be dy.  Collective. */
 PetscErrorCode CordsBatchNormBackward(CordsContext context, CordsType type, CordsBatchNormShape shape, PetscInt items,
                                       const void *x, const double *mean, const double *variance, double count,
-                                      const float *weight, const void *dy, void *dx, float *dweight, float *dbias);
+                                      const float *weight, const void *rate, const void *dy, void *dx, float *dweight,
+                                      float *dbias);
 
 #endif

@@ -20,8 +20,7 @@ typedef struct {
   CordsArray input;                /* a_i */
   CordsArray drive;                /* V_i a_i */
   CordsArray between;              /* after norm_i, or + area_bias_i: input of W_i */
-  CordsArray response;             /* W_i between; after nrm2_i or + conv_bias_i it is the argument of ρ */
-  CordsArray raw_response;         /* batchnorm form: before nrm2_i */
+  CordsArray response;             /* W_i between; folded form: + conv_bias_i, the argument of ρ */
   CordsArray raw_skip;             /* before skip_norm */
   CordsArray rate;                 /* x_i */
   CordsArray area_bias, conv_bias; /* folded form, [row][column][channel] */
@@ -85,8 +84,7 @@ static PetscErrorCode AreaCreate(CordsCnn cnn, PetscInt i, PetscInt *skip_count)
   const CordsAreaShape *shape = &a->areas[i];
   Area *area = &cnn->areas[i];
   PetscInt neurons = CordsAreaNeurons(shape), pixels = shape->rows * shape->columns;
-  CordsArray *const maps[] = {&area->drive,        &area->between, &area->response,
-                              &area->raw_response, &area->rate,    &area->rate_gradient};
+  CordsArray *const maps[] = {&area->drive, &area->between, &area->response, &area->rate, &area->rate_gradient};
 
   PetscFunctionBegin;
   for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(maps); k++) {
@@ -147,9 +145,9 @@ PetscErrorCode CordsCnnDestroy(CordsCnn *cnn)
   if (!c) PetscFunctionReturn(PETSC_SUCCESS);
   for (PetscInt i = 0; i < c->model->architecture.area_count; i++) {
     Area *area = &c->areas[i];
-    CordsArray *const arrays[] = {&area->input,        &area->drive,        &area->between, &area->response,
-                                  &area->raw_response, &area->raw_skip,     &area->rate,    &area->area_bias,
-                                  &area->conv_bias,    &area->rate_gradient};
+    CordsArray *const arrays[] = {&area->input,     &area->drive,     &area->between,
+                                  &area->response,  &area->raw_skip,  &area->rate,
+                                  &area->area_bias, &area->conv_bias, &area->rate_gradient};
     for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(arrays); k++) PetscCall(CordsArrayDestroy(arrays[k]));
     PetscCall(PetscFree2(area->norm.mean, area->norm.variance));
     PetscCall(PetscFree2(area->nrm2.mean, area->nrm2.variance));
@@ -201,7 +199,7 @@ PetscErrorCode CordsCnnUpdate(CordsCnn cnn)
 
 /* --- forward --- */
 
-static PetscErrorCode NormForward(CordsCnn cnn, Norm *norm, PetscBool training, const void *x, void *y)
+static PetscErrorCode NormForward(CordsCnn cnn, Norm *norm, PetscBool training, const void *x, PetscBool relu, void *y)
 {
   PetscFunctionBegin;
   if (training) {
@@ -216,7 +214,7 @@ static PetscErrorCode NormForward(CordsCnn cnn, Norm *norm, PetscBool training, 
     }
   }
   CordsBatchNormApply(cnn->type, norm->shape, cnn->n, x, norm->mean, norm->variance, norm->weight->data,
-                      norm->bias->data, y);
+                      norm->bias->data, relu, y);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -234,7 +232,7 @@ static PetscErrorCode StemForward(CordsCnn cnn, const float *images, PetscBool t
   }
   if (a->stem >= 0 && cnn->model->form == CORDS_FORM_BATCHNORM) {
     PetscCall(CordsConvForward(Conv(cnn, a->stem), cnn->n, cnn->images.data, cnn->raw_stem.data, PETSC_FALSE));
-    PetscCall(NormForward(cnn, &cnn->stem_norm, training, cnn->raw_stem.data, cnn->stem.data));
+    PetscCall(NormForward(cnn, &cnn->stem_norm, training, cnn->raw_stem.data, PETSC_FALSE, cnn->stem.data));
     stem = cnn->stem.data;
   } else if (a->stem >= 0) {
     PetscCall(CordsConvForward(Conv(cnn, a->stem), cnn->n, cnn->images.data, cnn->stem.data, PETSC_FALSE));
@@ -265,7 +263,7 @@ static PetscErrorCode InputForward(CordsCnn cnn, PetscInt i, PetscBool training)
   } else {
     PetscCall(
         CordsConvForward(Conv(cnn, a->skip[i]), cnn->n, cnn->areas[i - 2].rate.data, area->raw_skip.data, PETSC_FALSE));
-    PetscCall(NormForward(cnn, &area->skip_norm, training, area->raw_skip.data, area->input.data));
+    PetscCall(NormForward(cnn, &area->skip_norm, training, area->raw_skip.data, PETSC_FALSE, area->input.data));
   }
   CordsAxpy(cnn->type, numbers, 1, cnn->areas[i - 1].rate.data, area->input.data);
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -283,16 +281,16 @@ static PetscErrorCode AreaForward(CordsCnn cnn, PetscInt i, PetscBool training)
   PetscCall(CordsConvForward(Conv(cnn, a->feedforward[i]), cnn->n, i ? area->input.data : cnn->inp.data,
                              area->drive.data, PETSC_FALSE));
   if (cnn->model->form == CORDS_FORM_BATCHNORM) {
-    PetscCall(NormForward(cnn, &area->norm, training, area->drive.data, area->between.data));
-    PetscCall(CordsConvForward(recurrent, cnn->n, area->between.data, area->raw_response.data, PETSC_FALSE));
-    PetscCall(NormForward(cnn, &area->nrm2, training, area->raw_response.data, area->response.data));
+    PetscCall(NormForward(cnn, &area->norm, training, area->drive.data, PETSC_FALSE, area->between.data));
+    PetscCall(CordsConvForward(recurrent, cnn->n, area->between.data, area->response.data, PETSC_FALSE));
+    PetscCall(NormForward(cnn, &area->nrm2, training, area->response.data, PETSC_TRUE, area->rate.data));
   } else {
     memcpy(area->between.data, area->drive.data, numbers * CordsTypeSize(cnn->type));
     CordsAddPeriodic(cnn->type, cnn->n, 1, neurons, area->area_bias.data, area->between.data);
     PetscCall(CordsConvForward(recurrent, cnn->n, area->between.data, area->response.data, PETSC_FALSE));
     CordsAddPeriodic(cnn->type, cnn->n, 1, neurons, area->conv_bias.data, area->response.data);
+    CordsRelu(cnn->type, numbers, area->response.data, area->rate.data);
   }
-  CordsRelu(cnn->type, numbers, area->response.data, area->rate.data);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -340,14 +338,16 @@ PetscErrorCode CordsCnnTarget(CordsCnn cnn, PetscInt area, const void **drive, c
 
 /* --- backward --- */
 
-static PetscErrorCode NormBackward(CordsCnn cnn, Norm *norm, const void *x, void *d, float *gradient)
+/* rate: what NormForward gave if it was cut at zero, else NULL; dx may be dy. */
+static PetscErrorCode NormBackward(CordsCnn cnn, Norm *norm, const void *x, const void *rate, const void *dy, void *dx,
+                                   float *gradient)
 {
   const float *values = cnn->model->values;
 
   PetscFunctionBegin;
   PetscCall(CordsBatchNormBackward(cnn->context, cnn->type, norm->shape, cnn->n, x, norm->mean, norm->variance,
-                                   norm->count, norm->weight->data, d, d, gradient + (norm->weight->data - values),
-                                   gradient + (norm->bias->data - values)));
+                                   norm->count, norm->weight->data, rate, dy, dx,
+                                   gradient + (norm->weight->data - values), gradient + (norm->bias->data - values)));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -369,11 +369,10 @@ static PetscErrorCode AreaBackward(CordsCnn cnn, PetscInt i, void *d, void *e, v
   Area *area = &cnn->areas[i];
 
   PetscFunctionBegin;
-  memset(d, 0, Numbers(cnn, i) * CordsTypeSize(cnn->type));
-  CordsReluAdjointAdd(cnn->type, Numbers(cnn, i), area->response.data, area->rate_gradient.data, d);
-  PetscCall(NormBackward(cnn, &area->nrm2, area->raw_response.data, d, gradient));
+  PetscCall(
+      NormBackward(cnn, &area->nrm2, area->response.data, area->rate.data, area->rate_gradient.data, d, gradient));
   PetscCall(ConvBackward(cnn, a->recurrent[i], area->between.data, d, e, PETSC_FALSE));
-  PetscCall(NormBackward(cnn, &area->norm, area->drive.data, e, gradient));
+  PetscCall(NormBackward(cnn, &area->norm, area->drive.data, NULL, e, e, gradient));
   if (i == 0) {
     PetscCall(ConvBackward(cnn, a->feedforward[0], cnn->inp.data, e, dinp, PETSC_TRUE));
     PetscFunctionReturn(PETSC_SUCCESS);
@@ -385,7 +384,7 @@ static PetscErrorCode AreaBackward(CordsCnn cnn, PetscInt i, void *d, void *e, v
   } else if (a->skip[i] < 0) {
     CordsAxpy(cnn->type, Numbers(cnn, i - 1), 1, d, cnn->areas[i - 2].rate_gradient.data);
   } else {
-    PetscCall(NormBackward(cnn, &area->skip_norm, area->raw_skip.data, d, gradient));
+    PetscCall(NormBackward(cnn, &area->skip_norm, area->raw_skip.data, NULL, d, d, gradient));
     PetscCall(ConvBackward(cnn, a->skip[i], cnn->areas[i - 2].rate.data, d, cnn->areas[i - 2].rate_gradient.data,
                            PETSC_TRUE));
   }
@@ -404,7 +403,7 @@ static PetscErrorCode StemBackward(CordsCnn cnn, const void *dinp, void *d, floa
     PetscCall(CordsPoolAdjoint(&cnn->pool, cnn->type, cnn->n, dinp, d));
   else
     memcpy(d, dinp, bytes);
-  PetscCall(NormBackward(cnn, &cnn->stem_norm, cnn->raw_stem.data, d, gradient));
+  PetscCall(NormBackward(cnn, &cnn->stem_norm, cnn->raw_stem.data, NULL, d, d, gradient));
   PetscCall(ConvBackward(cnn, a->stem, cnn->images.data, d, NULL, PETSC_FALSE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

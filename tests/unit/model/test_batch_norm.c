@@ -63,7 +63,7 @@ static double Product(const double *x, const double *d)
   alone.rank = 0;
   alone.size = 1;
   SupportCall(CordsBatchNormStatistics(&alone, CORDS_F64, shape, ITEMS, x, mean, variance, &count));
-  CordsBatchNormApply(CORDS_F64, shape, ITEMS, x, mean, variance, weight, bias, y);
+  CordsBatchNormApply(CORDS_F64, shape, ITEMS, x, mean, variance, weight, bias, PETSC_FALSE, y);
   return NetworkDot(CORDS_F64, COUNT, y, d);
 }
 
@@ -72,7 +72,7 @@ static void TestApply(void **state)
   double x[2] = {3, 4}, mean = 1, variance = 4, y[2];
   const CordsBatchNormShape one = {2, 1};
 
-  CordsBatchNormApply(CORDS_F64, one, 1, x, &mean, &variance, weight, bias, y);
+  CordsBatchNormApply(CORDS_F64, one, 1, x, &mean, &variance, weight, bias, PETSC_FALSE, y);
   NetworkClose("y", y[0], (double)weight[0] * 2 / sqrt(4 + 1e-5) + (double)bias[0], 1, 1e-15);
   NetworkClose("y", y[1], (double)weight[0] * 3 / sqrt(4 + 1e-5) + (double)bias[0], 1, 1e-15);
 }
@@ -90,7 +90,7 @@ static void TestBackward(void **state)
   SupportCall(
       CordsBatchNormStatistics(&support_context, CORDS_F64, shape, items, x + first * ITEM, mean, variance, &count));
   SupportCall(CordsBatchNormBackward(&support_context, CORDS_F64, shape, items, x + first * ITEM, mean, variance, count,
-                                     weight, dx + first * ITEM, dx + first * ITEM, dweight, dbias));
+                                     weight, NULL, dx + first * ITEM, dx + first * ITEM, dweight, dbias));
   for (PetscInt k = first * ITEM; k < (first + items) * ITEM; k++) {
     double saved = x[k], high, low;
     x[k] = saved + 1e-5;
