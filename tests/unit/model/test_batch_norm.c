@@ -113,6 +113,47 @@ static void TestBackward(void **state)
   }
 }
 
+/* With relu: what is cut at zero, and the gradient with respect to it, in float32 and float64; as many channels as are
+   summed together and a few more. */
+static void TestRelu(void **state)
+{
+  enum { WIDE = 19, NUMBERS = ITEMS * PIXELS * WIDE };
+  const CordsBatchNormShape wide = {PIXELS, WIDE};
+  float weights[WIDE], biases[WIDE], changes[4][WIDE] = {0};
+
+  SupportFillF32(5, WIDE, weights);
+  SupportFillF32(6, WIDE, biases);
+  for (CordsType type = CORDS_F32; type <= CORDS_F64; type++) {
+    CordsArray x = NetworkRandom(type, NUMBERS, 1), d = NetworkRandom(type, NUMBERS, 2),
+               y = NetworkRandom(type, NUMBERS, 3);
+    CordsArray cut = NetworkRandom(type, NUMBERS, 3), open = NetworkRandom(type, NUMBERS, 2);
+    double mean[WIDE], variance[WIDE], count;
+    memset(changes, 0, sizeof changes);
+    SupportCall(CordsBatchNormStatistics(&support_context, type, wide, ITEMS, x.data, mean, variance, &count));
+    CordsBatchNormApply(type, wide, ITEMS, x.data, mean, variance, weights, biases, PETSC_FALSE, y.data);
+    CordsBatchNormApply(type, wide, ITEMS, x.data, mean, variance, weights, biases, PETSC_TRUE, cut.data);
+    for (PetscInt k = 0; k < NUMBERS; k++) {
+      double value = NetworkGet(type, y.data, (size_t)k);
+      assert_true(NetworkGet(type, cut.data, (size_t)k) == fmax(value, 0));
+      if (!(value > 0)) NetworkSet(type, open.data, (size_t)k, 0);
+    }
+    SupportCall(CordsBatchNormBackward(&support_context, type, wide, ITEMS, x.data, mean, variance, count, weights,
+                                       NULL, open.data, open.data, changes[0], changes[1]));
+    SupportCall(CordsBatchNormBackward(&support_context, type, wide, ITEMS, x.data, mean, variance, count, weights,
+                                       cut.data, d.data, d.data, changes[2], changes[3]));
+    for (PetscInt k = 0; k < NUMBERS; k++) {
+      assert_true(NetworkGet(type, d.data, (size_t)k) == NetworkGet(type, open.data, (size_t)k));
+    }
+    assert_memory_equal(changes[0], changes[2], 2 * sizeof changes[0]);
+    SupportCall(CordsArrayDestroy(&x));
+    SupportCall(CordsArrayDestroy(&d));
+    SupportCall(CordsArrayDestroy(&y));
+    SupportCall(CordsArrayDestroy(&cut));
+    SupportCall(CordsArrayDestroy(&open));
+  }
+}
+
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestStatistics), cmocka_unit_test(TestRunning),
-                                          cmocka_unit_test(TestApply), cmocka_unit_test(TestBackward)};
+                                          cmocka_unit_test(TestApply), cmocka_unit_test(TestBackward),
+                                          cmocka_unit_test(TestRelu)};
 SUPPORT_MAIN(tests)
