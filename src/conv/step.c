@@ -41,17 +41,28 @@ size_t CordsConvMaskWords(const CordsConvShape *shape)
     _Pragma("omp parallel for schedule(static)") for (size_t k = 0; k < count; k++) lambda[k] =                        \
         (g ? g[k] : 0) + keep * later[k] + TO(v[k]);                                                                   \
   }                                                                                                                    \
+  /* of `width` neurons of one word; all of a word in vectors */                                                       \
+  static inline void MaskWord##suffix(unsigned width, unsigned bits, M active, M silent, const M *lambda, T *du)       \
+  {                                                                                                                    \
+    _Pragma("omp simd") for (unsigned c = 0; c < width; c++) du[c] =                                                   \
+        FROM((bits >> c & 1 ? active : silent) * lambda[c]);                                                           \
+  }                                                                                                                    \
   static void MaskMultiply##suffix(const CordsConvShape *s, PetscInt n, const CordsConvLaw *law, const uint16_t *mask, \
                                    const M *lambda, T *du)                                                             \
   {                                                                                                                    \
     const M active = (M)law->gain, silent = (M)(law->gain * law->slope);                                               \
     const size_t channels = (size_t)s->out_channels, words = WordsPerPixel(s);                                         \
+    const unsigned rest = (unsigned)(channels % WORD);                                                                 \
     _Pragma("omp parallel for schedule(static)") for (PetscInt p = 0; p < n * s->out_rows * s->out_columns; p++)       \
     {                                                                                                                  \
-      for (size_t c = 0; c < channels; c++) {                                                                          \
-        const size_t k = (size_t)p * channels + c;                                                                     \
-        const int above = mask[(size_t)p * words + c / WORD] >> (c % WORD) & 1;                                        \
-        du[k] = FROM((above ? active : silent) * lambda[k]);                                                           \
+      const uint16_t *bits = mask + (size_t)p * words;                                                                 \
+      const M *from = lambda + (size_t)p * channels;                                                                   \
+      T *to = du + (size_t)p * channels;                                                                               \
+      for (size_t w = 0; w < channels / WORD; w++)                                                                     \
+        MaskWord##suffix(WORD, bits[w], active, silent, from + w * WORD, to + w * WORD);                               \
+      if (rest > 0) {                                                                                                  \
+        const size_t at = channels - rest;                                                                             \
+        MaskWord##suffix(rest, bits[words - 1], active, silent, from + at, to + at);                                   \
       }                                                                                                                \
     }                                                                                                                  \
   }
