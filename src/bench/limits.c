@@ -1,7 +1,7 @@
 /* What this machine can do at best on the threads of all ranks: multiply-adds in registers, BLAS' matrix products, a
    triad over memory, a file written and flushed. */
 #include "bench/benchmark.h"
-#include "conv/direct_types.h"
+#include "conv/vector_types.h"
 #include "core/reduce.h"
 
 #include <fcntl.h>

@@ -6,77 +6,25 @@
    items are interleaved first.  Tiles of dw are shared among threads; every sum is done by one thread in one order. */
 #include "conv/direct_weights.h"
 
-#include "conv/direct_types.h"
+#include "conv/outer_tile.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNELS_MAX = 6, PIXELS_MAX = 1024, PART_CHANNELS = 126 /* of x at a time */, WIDTH_MAX = 4 };
+enum {
+  CHANNELS_MAX = CORDS_OUTER_CHANNELS_MAX,
+  PIXELS_MAX = 1024,
+  PART_CHANNELS = 126 /* of x at a time */,
+  WIDTH_MAX = 4
+};
 static const double operations_per_thread = 1e6;
-
-/* dw tile [channel][vector] += Σ_p rows[p][channel] · panel[p][vector]; channel stride of dw in NUMBERs. */
-typedef void (*TileFunction)(PetscInt pixels, const void *const *rows, PetscInt channel, const void *panel, void *dw,
-                             size_t stride, PetscInt lanes_last);
-
-#define DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, CHANNELS, WIDTH)                                                      \
-  static void Tile##SUFFIX##CHANNELS##x##WIDTH(PetscInt pixels, const void *const *rows, PetscInt channel,             \
-                                               const void *panel, void *dw, size_t stride, PetscInt lanes_last)        \
-  {                                                                                                                    \
-    typedef NUMBER Vector __attribute__((vector_size(64)));                                                            \
-    typedef NUMBER Loose __attribute__((vector_size(64), aligned(sizeof(NUMBER)), may_alias));                         \
-    Vector sum[CHANNELS][WIDTH];                                                                                       \
-    const UNIT *w = panel;                                                                                             \
-    UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++) sum[c][v] = (Vector){0};          \
-    for (PetscInt p = 0; p < pixels; p++, w += WIDTH * LANES) {                                                        \
-      const UNIT *row = (const UNIT *)rows[p] + channel;                                                               \
-      UNROLL for (int c = 0; c < CHANNELS; c++)                                                                        \
-      {                                                                                                                \
-        const UNIT unit = row[c];                                                                                      \
-        UNROLL for (int v = 0; v < WIDTH; v++) MULTIPLY_ADD_##SUFFIX(sum[c][v], unit, w + v * LANES);                  \
-      }                                                                                                                \
-    }                                                                                                                  \
-    UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++)                                   \
-    {                                                                                                                  \
-      NUMBER *to = (NUMBER *)dw + (size_t)c * stride + v * LANES;                                                      \
-      if (v < WIDTH - 1 || lanes_last == LANES)                                                                        \
-        *(Loose *)to += sum[c][v];                                                                                     \
-      else                                                                                                             \
-        for (PetscInt k = 0; k < lanes_last; k++) to[k] += sum[c][v][k];                                               \
-    }                                                                                                                  \
-  }
-
-#define DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, WIDTH)                                                               \
-  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 1, WIDTH)                                                                   \
-  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 2, WIDTH)                                                                   \
-  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 3, WIDTH)                                                                   \
-  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 4, WIDTH)                                                                   \
-  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 5, WIDTH)                                                                   \
-  DEFINE_TILE(SUFFIX, NUMBER, UNIT, LANES, 6, WIDTH)
-
-#define LIST_WIDTH(SUFFIX, WIDTH)                                                                                      \
-  {                                                                                                                    \
-    Tile##SUFFIX##1x##WIDTH, Tile##SUFFIX##2x##WIDTH, Tile##SUFFIX##3x##WIDTH, Tile##SUFFIX##4x##WIDTH,                \
-        Tile##SUFFIX##5x##WIDTH, Tile##SUFFIX##6x##WIDTH                                                               \
-  }
-
-/* [log2 width][channels − 1] */
-#define DEFINE_TYPE(SUFFIX, NUMBER, UNIT, LANES)                                                                       \
-  DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, 1)                                                                         \
-  DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, 2)                                                                         \
-  DEFINE_WIDTH(SUFFIX, NUMBER, UNIT, LANES, 4)                                                                         \
-  static const TileFunction tiles##SUFFIX[3][CHANNELS_MAX] = {LIST_WIDTH(SUFFIX, 1), LIST_WIDTH(SUFFIX, 2),            \
-                                                              LIST_WIDTH(SUFFIX, 4)};
-
-DEFINE_TYPE(F32, float, float, 16)
-DEFINE_TYPE(F64, double, double, 8)
-DEFINE_TYPE(BF16, float, uint32_t, 16)
 
 /* A call at work; the items of bf16 are pairs of items, interleaved. */
 typedef struct {
   const CordsConvShape *shape;
   CordsType type;
-  const TileFunction (*tiles)[CHANNELS_MAX];
+  const CordsOuterFunction (*tiles)[CHANNELS_MAX];
   PetscInt lanes, vectors, parts;
   size_t unit_size, number_size;
   PetscInt items; /* of x and dy */
@@ -279,9 +227,7 @@ PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType
   int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), CordsConvFlops(shape) * n / operations_per_thread));
   Work w = {.shape = shape,
             .type = type,
-            .tiles = type == CORDS_F64    ? tilesF64
-                     : type == CORDS_BF16 ? tilesBF16
-                                          : tilesF32,
+            .tiles = CordsOuterTiles(type),
             .lanes = type == CORDS_F64 ? 8 : 16,
             .unit_size = type == CORDS_F64 ? 8 : 4,
             .number_size = type == CORDS_F64 ? 8 : 4,

@@ -13,9 +13,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* One step of the largest area for all images at a time, and one block of it: what keeps an area's two states in the
-   cache of a core, and a block's states in the cache that cores share. */
-static const double step_bytes = 1.0e6, block_bytes = 16.0e6;
+/* One step of the largest area for all images at a time, and one block of it: what keeps an area's two states near the
+   cores, but gives the weights of small areas more than one image to be multiplied with, and a block's states in the
+   cache that cores share. */
+static const double step_bytes = 2.0e6, block_bytes = 16.0e6;
 
 /* What kernels and libraries take for themselves while they work. */
 static const double library_bytes = 13e6;

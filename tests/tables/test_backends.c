@@ -13,21 +13,25 @@ typedef struct {
   PetscInt rows, columns, in, out, kernel, stride, images;
 } Case;
 
-static const Case cases[] = {{9, 7, 3, 5, 3, 1, 2},     {8, 11, 4, 6, 3, 2, 3},    {14, 14, 16, 32, 3, 2, 4},
-                             {28, 28, 1, 16, 5, 1, 2},  {15, 9, 2, 3, 7, 2, 1},    {6, 6, 8, 16, 1, 2, 2},
-                             {1, 1, 20, 10, 1, 1, 5},   {14, 14, 32, 32, 3, 1, 3}, {7, 5, 130, 74, 3, 1, 3},
-                             {7, 7, 288, 160, 3, 1, 2}, {13, 16, 10, 112, 3, 1, 1}};
+static const Case cases[] = {{9, 7, 3, 5, 3, 1, 2},     {8, 11, 4, 6, 3, 2, 3},     {14, 14, 16, 32, 3, 2, 4},
+                             {28, 28, 1, 16, 5, 1, 2},  {15, 9, 2, 3, 7, 2, 1},     {6, 6, 8, 16, 1, 2, 2},
+                             {1, 1, 20, 10, 1, 1, 5},   {14, 14, 32, 32, 3, 1, 3},  {7, 5, 130, 74, 3, 1, 3},
+                             {7, 7, 288, 160, 3, 1, 2}, {13, 16, 10, 112, 3, 1, 1}, {28, 27, 64, 128, 3, 1, 3},
+                             {1, 5, 16, 48, 3, 1, 3}};
 /* in and out of the same shape: recurrent convolutions */
-static const Case recurrent[] = {{9, 7, 5, 5, 3, 1, 2},
-                                 {14, 14, 32, 32, 3, 1, 3},
-                                 {7, 7, 24, 24, 5, 1, 1},
-                                 {5, 6, 80, 80, 3, 1, 2},
-                                 {7, 7, 272, 272, 3, 1, 1}};
+static const Case recurrent[] = {{9, 7, 5, 5, 3, 1, 2},   {14, 14, 32, 32, 3, 1, 3}, {7, 7, 24, 24, 5, 1, 1},
+                                 {5, 6, 80, 80, 3, 1, 2}, {7, 7, 272, 272, 3, 1, 1}, {20, 23, 128, 128, 3, 1, 3}};
 static const CordsConvLaw laws[] = {{0.8, 0.2, 0}, {0.7, 0.3, 0.25}, {0.9, 0.1, 1}};
 
 static CordsType Master(CordsType type)
 {
   return CordsTypeMaster(type);
+}
+
+/* Winograd's backend stores transformed images and weights in the type of images: a product of bf16 is not exact. */
+static CordsType Working(const char *backend, CordsType type)
+{
+  return !strcmp(backend, "winograd") ? type : Master(type);
 }
 
 /* Random numbers of a type. */
@@ -155,7 +159,7 @@ static void CheckCase(const char *backend, CordsType type, const Case *c)
   Compare(what, type, y);
   Compare(what, type, from);
   Compare(what, type, dx);
-  Compare(what, Master(type), dw);
+  Compare(what, Working(backend, type), dw);
   SupportCall(CordsArrayDestroy(&x));
   SupportCall(CordsArrayDestroy(&dy));
   SupportCall(CordsArrayDestroy(&w));
@@ -163,12 +167,12 @@ static void CheckCase(const char *backend, CordsType type, const Case *c)
 }
 
 /* Mask bits of two backends may differ only where u is zero to round-off; then they must not be compared further. */
-static void CompareMasks(size_t words, const uint16_t *a, const uint16_t *b)
+static void CompareMasks(CordsType working, size_t words, const uint16_t *a, const uint16_t *b)
 {
-  size_t different = 0;
+  size_t different = 0, bits = words * (working == CORDS_BF16 ? 16 : 1);
 
   for (size_t k = 0; k < words; k++) different += (size_t)__builtin_popcount((unsigned)(a[k] ^ b[k]));
-  assert_true(different <= words / 50);
+  assert_true(different <= bits / 50);
 }
 
 static void CheckStep(const char *backend, CordsType type, const Case *c, const CordsConvLaw *law)
@@ -192,7 +196,7 @@ static void CheckStep(const char *backend, CordsType type, const Case *c, const 
     SupportCall(CordsArrayCreate(CORDS_BF16, 1, (PetscInt)words, &masks[k]));
     SupportCall(CordsConvStep(conv, c->images, law, x.data, z.data, 1, beside ? next[k].data : x.data, next[k].data,
                               beside ? x_next[k].data : NULL, masks[k].data));
-    CompareMasks(words, masks[k].data, masks[0].data);
+    CompareMasks(Working(backend, type), words, masks[k].data, masks[0].data);
     SupportCall(CordsConvStepAdjoint(conv, c->images, law, du.data, g.data, lambda[k].data, masks[0].data,
                                      lambda[k].data, before[k].data));
     SupportCall(CordsConvDestroy(&conv));

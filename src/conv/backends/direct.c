@@ -1,5 +1,5 @@
 /* Convolution by our own kernels in float32, float64 and bfloat16: tiles of output pixels × output channels whose sums
-   stay in registers (direct_tile.inc), for one image as well as for many.
+   stay in registers (register_tile.h), for one image as well as for many.
 
    Forward and backward to data are the same loops over a Route: which input pixel each tap of an output pixel reads.
    For a stride above 1 the route backwards has classes of pixels that share their taps, so that nothing is multiplied
@@ -7,35 +7,18 @@
    that are read once from front to back; a part is small enough for the second-level cache.  Every sum is done by one
    thread in one order, whatever the number of threads. */
 #include "conv/backend.h"
-#include "conv/direct_route.h"
-#include "conv/direct_types.h"
+#include "conv/register_tile.h"
+#include "conv/route.h"
 #include "conv/direct_weights.h"
+#include "conv/vector_types.h"
 
 #include <omp.h>
 #include <string.h>
 
-enum { TILE_PIXELS_MAX = 10, TILE_VECTORS_MAX = 24, CHUNK_TILES = 32, TAPS_MAX = 121 };
-static const PetscInt tile_pixels[3] = {10, 10, 6}; /* by log2 of the width in vectors */
+enum { CHUNK_TILES = 32, TAPS_MAX = 121 };
 
 /* Work that is worth a thread. */
 static const double operations_per_thread = 1e6;
-
-typedef enum { FINISH_PLAIN, FINISH_STEP, FINISH_STEP_ADJOINT } FinishKind;
-
-/* What is done with finished sums; contracts of CordsConvForwardFrom, CordsConvStep, CordsConvStepAdjoint. */
-typedef struct {
-  FinishKind kind;
-  CordsConvLaw law;
-  const void *start; /* or z */
-  PetscInt period;
-  void *y;           /* or du_before */
-  const void *r, *g; /* r is `later` of the adjoint */
-  void *r_next;      /* or λ */
-  void *x_next;
-  uint16_t *mask_out;
-  const uint16_t *mask_in;
-  size_t words; /* of a mask, per pixel */
-} Finish;
 
 typedef struct {
   CordsConvShape shape;
@@ -45,171 +28,14 @@ typedef struct {
   void *zeros; /* a pixel outside the image */
 } Data;
 
-/* Where a pixel of a tile lies among all output pixels, and among those of `start`. */
-typedef struct {
-  size_t at, start_at;
-} TilePixel;
-
-/* rows [pixel][tap], sums [pixel][vector]; see direct_tile.inc */
-typedef void (*TileFunction)(const void *const *rows, PetscInt taps, PetscInt units, const void *weights,
-                             const size_t *starts, void *sums);
-
-/* What one number type brings. */
-typedef struct {
-  const TileFunction (*tiles)[TILE_PIXELS_MAX];
-  void (*finish)(const Finish *f, PetscInt pixels, PetscInt width, const TilePixel *where, PetscInt channels,
-                 PetscInt first, const void *sums);
-} Operations;
-
-/* ---- the three types ---- */
-
-static inline unsigned PositiveF32(FloatVector v)
-{
-#if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_GT_OQ);
-#else
-  unsigned bits = 0;
-  for (int k = 0; k < 16; k++) bits |= (unsigned)(v[k] > 0) << k;
-  return bits;
-#endif
-}
-
-static inline unsigned PositiveF64(DoubleVector v)
-{
-  unsigned bits = 0;
-
-  for (int k = 0; k < 8; k++) bits |= (unsigned)(v[k] > 0) << k;
-  return bits;
-}
-
-static inline FloatVector PhiF32(FloatVector u, float slope)
-{
-  const IntVector above = u > 0;
-  const FloatVector below = slope * u;
-
-  return (FloatVector)(((IntVector)u & above) | ((IntVector)below & ~above));
-}
-
-static inline DoubleVector PhiF64(DoubleVector u, double slope)
-{
-  const LongVector above = u > 0;
-  const DoubleVector below = slope * u;
-
-  return (DoubleVector)(((LongVector)u & above) | ((LongVector)below & ~above));
-}
-
-static inline FloatVector SelectF32(unsigned bits, float set, float clear)
-{
-#if defined(__AVX512F__)
-  return (FloatVector)_mm512_mask_blend_ps((__mmask16)bits, _mm512_set1_ps(clear), _mm512_set1_ps(set));
-#else
-  FloatVector v;
-  for (int k = 0; k < 16; k++) v[k] = bits >> k & 1 ? set : clear;
-  return v;
-#endif
-}
-
-static inline DoubleVector SelectF64(unsigned bits, double set, double clear)
-{
-  DoubleVector v;
-
-  for (int k = 0; k < 8; k++) v[k] = bits >> k & 1 ? set : clear;
-  return v;
-}
-
-#define PositiveBF16 PositiveF32
-#define PhiBF16 PhiF32
-#define SelectBF16 SelectF32
-
-/* float32 */
-#define NAME(x) x##F32
-#define ELEMENT float
-#define NUMBER float
-#define UNIT float
-#define LANES 16
-#define MULTIPLY_ADD MULTIPLY_ADD_F32
-#define TO_NUMBER(x) (x)
-#define TO_ELEMENT(x) (x)
-#define LOAD(p) (*(const LooseFloats *)(p))
-#define STORE(p, v) (*(LooseFloats *)(p) = (v))
-#include "conv/direct_tile.inc"
-#undef NAME
-#undef ELEMENT
-#undef NUMBER
-#undef UNIT
-#undef LANES
-#undef MULTIPLY_ADD
-#undef LOAD
-#undef STORE
-
-/* float64 */
-#define NAME(x) x##F64
-#define ELEMENT double
-#define NUMBER double
-#define UNIT double
-#define LANES 8
-#define MULTIPLY_ADD MULTIPLY_ADD_F64
-#define LOAD(p) (*(const LooseDoubles *)(p))
-#define STORE(p, v) (*(LooseDoubles *)(p) = (v))
-#include "conv/direct_tile.inc"
-#undef NAME
-#undef ELEMENT
-#undef NUMBER
-#undef UNIT
-#undef LANES
-#undef MULTIPLY_ADD
-#undef TO_NUMBER
-#undef TO_ELEMENT
-#undef LOAD
-#undef STORE
-
-/* bfloat16: a UNIT is a pair of neighbouring channels, the products of which are added to a float */
-static inline FloatVector LoadBf16(const uint16_t *p)
-{
-  FloatVector v;
-
-#if defined(__AVX512F__)
-  v = (FloatVector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
-#else
-  for (int k = 0; k < 16; k++) v[k] = CordsFromBf16(p[k]);
-#endif
-  return v;
-}
-
-static inline void StoreBf16(uint16_t *p, FloatVector v)
-{
-#if defined(__AVX512BF16__)
-  _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)v));
-#else
-  for (int k = 0; k < 16; k++) p[k] = CordsToBf16(v[k]);
-#endif
-}
-
-#define NAME(x) x##BF16
-#define ELEMENT uint16_t
-#define NUMBER float
-#define UNIT uint32_t
-#define LANES 16
-#define MULTIPLY_ADD MULTIPLY_ADD_BF16
-#define TO_NUMBER(x) CordsFromBf16(x)
-#define TO_ELEMENT(x) CordsToBf16(x)
-#define LOAD(p) LoadBf16(p)
-#define STORE(p, v) StoreBf16(p, v)
-#include "conv/direct_tile.inc"
-
-static const Operations *OperationsOf(CordsType type)
-{
-  return type == CORDS_F64 ? &operationsF64 : type == CORDS_BF16 ? &operationsBF16 : &operationsF32;
-}
-
 /* ---- the loops ---- */
 
 /* A channel block of a class for n items at work. */
 typedef struct {
-  const Operations *operations;
+  const CordsTileOperations *operations;
   const CordsRoute *route;
   const CordsRouteClass *class;
-  const Finish *finish;
+  const CordsFinish *finish;
   const char *x;
   const void *zeros;
   PetscInt vector, log_width; /* of the block */
@@ -217,7 +43,7 @@ typedef struct {
 } Work;
 
 /* Addresses of the input pixels of a tile and the places of its output pixels. */
-static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const void *rows[], TilePixel where[])
+static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const void *rows[], CordsTilePixel where[])
 {
   const CordsRouteClass *class = w->class;
   const PetscInt taps = class->tap_count;
@@ -244,12 +70,12 @@ static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const vo
    the next part, so that a part of the panel is read from memory once for all of them. */
 static void RunTiles(const Work *w, PetscInt first, PetscInt end)
 {
-  const Operations *o = w->operations;
+  const CordsTileOperations *o = w->operations;
   const CordsRoute *route = w->route;
   const PetscInt width = 1 << w->log_width, together = route->part_count > 1 ? CHUNK_TILES : 1;
-  FloatVector sums[CHUNK_TILES][TILE_VECTORS_MAX];
-  const void *rows[TAPS_MAX * TILE_PIXELS_MAX];
-  TilePixel where[TILE_PIXELS_MAX];
+  FloatVector sums[CHUNK_TILES][CORDS_TILE_VECTORS_MAX];
+  const void *rows[TAPS_MAX * CORDS_TILE_PIXELS_MAX];
+  CordsTilePixel where[CORDS_TILE_PIXELS_MAX];
   size_t starts[TAPS_MAX];
 
   for (PetscInt chunk = first; chunk < end; chunk += together) {
@@ -262,8 +88,7 @@ static void RunTiles(const Work *w, PetscInt first, PetscInt end)
       for (PetscInt tile = chunk; tile < PetscMin(chunk + together, end); tile++) {
         PetscInt pixels = LocateTile(w, tile, part, rows, where);
         void *sum = sums[tile - chunk];
-        if (part == 0) memset(sum, 0, sizeof sums[0]);
-        o->tiles[w->log_width][pixels - 1](rows, w->class->tap_count, units, panel, starts, sum);
+        o->tiles[w->log_width][pixels - 1](rows, w->class->tap_count, units, panel, starts, (PetscBool)(part > 0), sum);
         if (part < route->part_count - 1) continue;
         o->finish(w->finish, pixels, width, where, route->out_channels, w->vector * route->lanes, sum);
       }
@@ -273,9 +98,9 @@ static void RunTiles(const Work *w, PetscInt first, PetscInt end)
 
 /* All channel blocks of a class; threads share blocks where panels are large and divide evenly, else tiles. */
 static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteClass *class, PetscInt n, const void *x,
-                     const Finish *finish, int threads)
+                     const CordsFinish *finish, int threads)
 {
-  const Operations *o = OperationsOf(d->type);
+  const CordsTileOperations *o = CordsTileOperationsOf(d->type);
   const PetscInt vectors = route->vectors, blocks = (vectors + 3) / 4;
   const PetscBool by_blocks = (PetscBool)(vectors % (4 * threads) == 0);
   const PetscInt64 all = (PetscInt64)n * class->pixel_count;
@@ -289,7 +114,7 @@ static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteCla
     Work w = {.operations = o, .route = route, .class = class, .finish = finish, .x = x, .zeros = d->zeros, .n = n};
     for (w.vector = begin; w.vector < PetscMin(stop, vectors); w.vector += 1 << w.log_width) {
       w.log_width = CordsRouteLogWidth(vectors - w.vector);
-      w.tiles = (PetscInt)((all + tile_pixels[w.log_width] - 1) / tile_pixels[w.log_width]);
+      w.tiles = (PetscInt)((all + cords_tile_pixels[w.log_width] - 1) / cords_tile_pixels[w.log_width]);
       if (by_blocks)
         RunTiles(&w, 0, w.tiles);
       else
@@ -299,7 +124,7 @@ static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteCla
   }
 }
 
-static void Run(const Data *d, const CordsRoute *route, PetscInt n, const void *x, const Finish *finish)
+static void Run(const Data *d, const CordsRoute *route, PetscInt n, const void *x, const CordsFinish *finish)
 {
   double operations = CordsConvFlops(&d->shape) * n;
   int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
@@ -366,7 +191,7 @@ static PetscErrorCode PackAdjoint(Data *d)
 static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
   Data *d = data;
-  Finish finish = {.kind = FINISH_PLAIN, .start = start, .period = PetscMax(period, 1), .y = y};
+  CordsFinish finish = CordsFinishPlain(start, period, y);
 
   PetscFunctionBegin;
   Run(d, &d->forward, n, x, &finish);
@@ -376,7 +201,7 @@ static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void 
 static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
 {
   Data *d = data;
-  Finish finish = {.kind = FINISH_PLAIN, .start = accumulate ? dx : NULL, .period = n, .y = dx};
+  CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
 
   PetscFunctionBegin;
   PetscCall(PackAdjoint(d));
@@ -395,15 +220,7 @@ static PetscErrorCode Step(void *data, PetscInt n, const CordsConvLaw *law, cons
                            PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
 {
   Data *d = data;
-  Finish finish = {.kind = FINISH_STEP,
-                   .law = *law,
-                   .start = z,
-                   .period = period,
-                   .r = r,
-                   .r_next = r_next,
-                   .x_next = x_next,
-                   .mask_out = mask,
-                   .words = (size_t)(d->shape.out_channels + 15) / 16};
+  CordsFinish finish = CordsFinishStep(d->shape.out_channels, law, z, period, r, r_next, x_next, mask);
 
   PetscFunctionBegin;
   Run(d, &d->forward, n, x, &finish);
@@ -414,15 +231,7 @@ static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *la
                                   const void *later, const uint16_t *mask, void *lambda, void *du_before)
 {
   Data *d = data;
-  Finish finish = {.kind = FINISH_STEP_ADJOINT,
-                   .law = *law,
-                   .period = n,
-                   .y = du_before,
-                   .r = later,
-                   .g = g,
-                   .r_next = lambda,
-                   .mask_in = mask,
-                   .words = (size_t)(d->shape.in_channels + 15) / 16};
+  CordsFinish finish = CordsFinishStepAdjoint(d->shape.in_channels, n, law, g, later, mask, lambda, du_before);
 
   PetscFunctionBegin;
   PetscCall(PackAdjoint(d));

@@ -1,7 +1,9 @@
-/* Vectors of 64 bytes and the multiply-add of each number type, for the direct kernels.  GCC's vector extensions
+/* Vectors of 64 bytes and the multiply-add of each number type, for our own kernels.  GCC's vector extensions
    compile for any machine; only bf16 needs an instruction of its own and has a replacement. */
-#ifndef CORDS_CONV_DIRECT_TYPES_H
-#define CORDS_CONV_DIRECT_TYPES_H
+#ifndef CORDS_CONV_VECTOR_TYPES_H
+#define CORDS_CONV_VECTOR_TYPES_H
+
+#include "core/array.h"
 
 #include <stdint.h>
 #if defined(__AVX512F__)
@@ -42,5 +44,42 @@ typedef uint32_t UnsignedVector __attribute__((vector_size(64), may_alias));
            (FloatVector)(image_ & 0xffff0000u) * (FloatVector)(pair_ & 0xffff0000u);                                   \
   }
 #endif
+
+/* 16 bf16 numbers as floats, and back, rounded to nearest even. */
+static inline FloatVector CordsLoadBf16(const uint16_t *p)
+{
+  FloatVector v;
+
+#if defined(__AVX512F__)
+  v = (FloatVector)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16);
+#else
+  for (int k = 0; k < 16; k++) v[k] = CordsFromBf16(p[k]);
+#endif
+  return v;
+}
+
+static inline void CordsStoreBf16(uint16_t *p, FloatVector v)
+{
+#if defined(__AVX512BF16__)
+  _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh((__m512)v));
+#else
+  for (int k = 0; k < 16; k++) p[k] = CordsToBf16(v[k]);
+#endif
+}
+
+/* 16 numbers as the first (half 0; the second becomes zero) or the second number of 16 pairs. */
+static inline void CordsStoreBf16Half(uint32_t *p, FloatVector v, int half)
+{
+#if defined(__AVX512BF16__)
+  __m512i wide = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v));
+  if (half) wide = _mm512_or_si512(_mm512_slli_epi32(wide, 16), _mm512_loadu_si512(p));
+  _mm512_storeu_si512(p, wide);
+#else
+  for (int k = 0; k < 16; k++) {
+    uint32_t number = CordsToBf16(v[k]);
+    p[k] = half ? p[k] | number << 16 : number;
+  }
+#endif
+}
 
 #endif

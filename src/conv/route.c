@@ -1,7 +1,9 @@
-#include "conv/direct_route.h"
+#include "conv/route.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { LANES_MAX = 16 };
 
 /* A part of a panel that stays in the second-level cache beside the images. */
 static const size_t part_bytes = (size_t)640 << 10;
@@ -117,15 +119,7 @@ static inline double GetWeight(CordsType type, const void *weights, size_t k)
   return type == CORDS_F64 ? ((const double *)weights)[k] : (double)((const float *)weights)[k];
 }
 
-static inline double GetPanel(CordsType type, const void *unit, PetscInt lane, PetscInt half)
-{
-  if (type == CORDS_F64) return ((const double *)unit)[lane];
-  if (type == CORDS_F32) return (double)((const float *)unit)[lane];
-  return (double)CordsFromBf16(((const uint16_t *)unit)[2 * lane + half]);
-}
-
-/* Address of the row of lanes that holds (vector, tap, in channel) in the panels. */
-static void *PanelRow(const CordsRoute *route, PetscInt vector, PetscInt tap, PetscInt channel)
+void *CordsRoutePanelRow(const CordsRoute *route, PetscInt vector, PetscInt tap, PetscInt channel)
 {
   PetscInt first = vector - vector % CORDS_ROUTE_WIDTH_MAX, unit = channel / UnitElements(route);
   PetscInt part = unit / route->part_units, width = 1 << CordsRouteLogWidth(route->vectors - first);
@@ -140,7 +134,7 @@ static void *PanelRow(const CordsRoute *route, PetscInt vector, PetscInt tap, Pe
          (row * width + vector - first) * route->lanes * route->unit_size;
 }
 
-static PetscErrorCode AllocatePanels(CordsRoute *route)
+PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route)
 {
   size_t bytes = (size_t)route->tap_count * route->units * route->vectors * route->lanes * route->unit_size;
 
@@ -156,13 +150,13 @@ PetscErrorCode CordsRoutePack(CordsRoute *route, const void *weights)
   PetscInt unit = UnitElements(route), taps = route->tap_count;
 
   PetscFunctionBegin;
-  PetscCall(AllocatePanels(route));
+  PetscCall(CordsRouteAllocatePanels(route));
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < route->vectors; vector++) {
     PetscInt lanes = PetscMin(route->lanes, route->out_channels - vector * route->lanes);
     for (PetscInt c = 0; c < route->in_channels; c++) {
       for (PetscInt tap = 0; tap < taps; tap++) {
-        void *row = PanelRow(route, vector, tap, c);
+        void *row = CordsRoutePanelRow(route, vector, tap, c);
         for (PetscInt lane = 0; lane < lanes; lane++) {
           size_t from = ((size_t)(vector * route->lanes + lane) * route->in_channels + c) * taps + tap;
           PutWeight(route->type, row, lane, c % unit, GetWeight(route->type, weights, from));
@@ -173,23 +167,47 @@ PetscErrorCode CordsRoutePack(CordsRoute *route, const void *weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* from[c][lane] → to[lane][c]: numbers of a type that are unit_size apart. */
+static void TransposeBlock(CordsType type, size_t unit_size, PetscInt channels, PetscInt lanes, char *const from[],
+                           char *const to[])
+{
+  for (PetscInt c = 0; c < channels; c++) {
+    for (PetscInt lane = 0; lane < lanes; lane++) {
+      const void *a = from[c] + (size_t)lane * unit_size;
+      void *b = to[lane] + (size_t)c * unit_size;
+      if (type == CORDS_F64)
+        *(double *)b = *(const double *)a;
+      else if (type == CORDS_F32)
+        *(float *)b = *(const float *)a;
+      else
+        *(uint16_t *)b = *(const uint16_t *)a;
+    }
+  }
+}
+
+/* Place of the number of a channel within its unit. */
+static char *NumberAt(const CordsRoute *route, PetscInt vector, PetscInt tap, PetscInt channel)
+{
+  char *row = CordsRoutePanelRow(route, vector, tap, channel);
+
+  return row + (size_t)(channel % UnitElements(route)) * CordsTypeSize(route->type);
+}
+
 PetscErrorCode CordsRoutePackAdjoint(const CordsRoute *forward, CordsRoute *route)
 {
-  PetscInt unit = UnitElements(forward);
-
   PetscFunctionBegin;
-  PetscCall(AllocatePanels(route));
+  PetscCall(CordsRouteAllocatePanels(route));
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < forward->vectors; vector++) {
-    PetscInt lanes = PetscMin(forward->lanes, forward->out_channels - vector * forward->lanes);
+    const PetscInt out = vector * forward->lanes, lanes = PetscMin(forward->lanes, forward->out_channels - out);
     for (PetscInt tap = 0; tap < forward->tap_count; tap++) {
-      for (PetscInt c = 0; c < forward->in_channels; c++) {
-        const void *from = PanelRow(forward, vector, tap, c);
-        for (PetscInt lane = 0; lane < lanes; lane++) {
-          PetscInt out = vector * forward->lanes + lane;
-          PutWeight(route->type, PanelRow(route, c / forward->lanes, tap, out), c % forward->lanes, out % unit,
-                    GetPanel(route->type, from, lane, c % unit));
-        }
+      for (PetscInt first = 0; first < forward->in_channels; first += forward->lanes) {
+        const PetscInt channels = PetscMin(forward->lanes, forward->in_channels - first);
+        char *from[LANES_MAX], *to[LANES_MAX];
+        for (PetscInt c = 0; c < channels; c++) from[c] = NumberAt(forward, vector, tap, first + c);
+        for (PetscInt lane = 0; lane < lanes; lane++)
+          to[lane] = NumberAt(route, first / forward->lanes, tap, out + lane);
+        TransposeBlock(route->type, route->unit_size, channels, lanes, from, to);
       }
     }
   }

@@ -1,7 +1,7 @@
 /* Which input pixel each tap of an output pixel reads, and the weights in the order in which the direct kernels read
    them: one direction of a convolution. */
-#ifndef CORDS_CONV_DIRECT_ROUTE_H
-#define CORDS_CONV_DIRECT_ROUTE_H
+#ifndef CORDS_CONV_ROUTE_H
+#define CORDS_CONV_ROUTE_H
 
 #include "conv/conv.h"
 
@@ -34,6 +34,11 @@ PetscErrorCode CordsRouteDestroy(CordsRoute *route);
 PetscErrorCode CordsRoutePack(CordsRoute *forward, const void *weights);
 /* The panels of the other direction from those forwards. */
 PetscErrorCode CordsRoutePackAdjoint(const CordsRoute *forward, CordsRoute *adjoint);
+
+/* Memory for panels, all zero, for who fills them row by row. */
+PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route);
+/* Address of the row of lanes that holds (vector, tap, in channel) in the panels. */
+void *CordsRoutePanelRow(const CordsRoute *route, PetscInt vector, PetscInt tap, PetscInt channel);
 
 /* log2 of the vectors of the channel block that starts where so many are left */
 static inline PetscInt CordsRouteLogWidth(PetscInt vectors_left)

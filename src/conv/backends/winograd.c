@@ -1,0 +1,338 @@
+/* 3 × 3 convolutions with stride 1 in 4/9 of the multiplications: Winograd's F(2 × 2, 3 × 3).
+
+   Tiles of four by four inputs are transformed, multiplied with the transformed weights place by place — 16 products of
+   matrices [tile][in channel] × [in channel][out channel] by the register tiles — and transformed back, where the Euler
+   step is finished while the sums are still in the cache.  A chunk of tiles at a time, so that the transformed numbers
+   never reach memory.  Where there are many channels, threads share the blocks of output channels and each reads its
+   own weights only; else they share tiles.  Every sum is done by one thread in one order, whatever the number of
+   threads.
+
+   Rounding: transformed inputs are sums of four, outputs of up to nine numbers, so errors are about twice those of the
+   direct sum, in bf16 as well as in f32. */
+#include "conv/backend.h"
+#include "conv/register_tile.h"
+#include "conv/route.h"
+#include "conv/scratch.h"
+#include "conv/winograd_grid.h"
+#include "conv/winograd_transform.h"
+#include "conv/winograd_weights.h"
+
+#include <omp.h>
+
+enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS };
+enum {
+  CHUNK_MIN = 24,
+  TILE_GROUP = 6, /* tiles of the widest register tile */
+  LINE = 64       /* bytes by which places are apart beyond their size, so that they do not share cache sets */
+};
+/* Transformed numbers and products of a chunk; the rest of the second-level cache is for weights. */
+static const size_t chunk_bytes = (size_t)320 << 10;
+/* Work that is worth a thread. */
+static const double operations_per_thread = 1e6;
+
+/* From input to output, or back. */
+typedef struct {
+  CordsWinogradGrid grid;
+  CordsRoute places[PLACES]; /* a 1 × 1 convolution each, for its panels */
+} Direction;
+
+typedef struct {
+  CordsConvShape shape;
+  CordsType type;
+  Direction forward, adjoint;
+  PetscBool adjoint_packed;
+  void *zeros; /* a pixel outside the image */
+} Data;
+
+/* A call at work. */
+typedef struct {
+  const Direction *direction;
+  const CordsTileOperations *tile;
+  const CordsWinogradTransform *transform;
+  const CordsFinish *finish;
+  const char *x;
+  const void *zeros;
+  size_t pixel_bytes;
+  PetscInt64 tiles; /* of all items */
+  PetscInt chunk;   /* tiles at a time */
+  size_t input_place, product_place;
+  char *inputs, *products; /* of the first thread */
+  size_t input_bytes, product_bytes;
+} Work;
+
+/* Inputs [place][tile][channel] and products [place][tile][vector] of a chunk. */
+typedef struct {
+  char *inputs, *products;
+} Chunk;
+
+static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt count)
+{
+  const CordsWinogradGrid *g = &w->direction->grid;
+  const void *pixels[PLACES];
+
+  for (PetscInt k = 0; k < count; k++) {
+    const PetscInt64 item = (first + k) / g->tiles, tile = (first + k) % g->tiles;
+    CordsWinogradAddresses(g->inputs + tile * PLACES, PLACES, w->x + (size_t)item * g->in_pixels * w->pixel_bytes,
+                           w->pixel_bytes, w->zeros, pixels);
+    w->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
+  }
+}
+
+/* A block of output channels of a place for `count` tiles. */
+static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, PetscInt vector, PetscInt log_width,
+                          PetscInt count)
+{
+  const CordsRoute *route = &w->direction->places[place];
+  const PetscInt width = 1 << log_width, most = cords_tile_pixels[log_width], groups = (count + most - 1) / most;
+  const void *panel = CordsRoutePanel(route, vector, width, 0);
+  const char *inputs = chunk->inputs + place * w->input_place;
+  char *products = chunk->products + place * w->product_place;
+  const size_t start = 0;
+
+  for (PetscInt group = 0; group < groups; group++) {
+    const PetscInt tile = group * count / groups, pixels = (group + 1) * count / groups - tile;
+    const void *rows[CORDS_TILE_PIXELS_MAX];
+    for (PetscInt p = 0; p < pixels; p++) rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes;
+    w->tile->tiles[log_width][pixels - 1](rows, 1, route->units, panel, &start, PETSC_FALSE,
+                                          products + (size_t)tile * width * 64);
+  }
+}
+
+/* Sums of the tiles of a chunk for a block of output channels, and what becomes of them. */
+static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt vector, PetscInt width,
+                          PetscInt count)
+{
+  const CordsWinogradGrid *g = &w->direction->grid;
+  const PetscInt lanes = w->direction->places[0].lanes;
+
+  for (PetscInt k = 0; k < count; k++) {
+    const size_t item = (size_t)((first + k) / g->tiles), tile = (size_t)((first + k) % g->tiles);
+    const size_t at = item * g->out_pixels, start_at = item % w->finish->period * g->out_pixels;
+    _Alignas(64) char sums[OUTPUTS * CORDS_ROUTE_WIDTH_MAX * 64];
+    w->transform->output(chunk->products + (size_t)k * width * 64, w->product_place, width, sums);
+    for (PetscInt p = 0; p < OUTPUTS; p++) {
+      const int32_t pixel = g->outputs[tile * OUTPUTS + p];
+      const CordsTilePixel where = {at + (size_t)pixel, start_at + (size_t)pixel};
+      if (pixel < 0) continue;
+      w->tile->finish(w->finish, 1, width, &where, g->out_channels, vector * lanes, sums + (size_t)p * width * 64);
+    }
+  }
+}
+
+/* A thread's share of the tiles. */
+static void RunThread(const Work *w)
+{
+  const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
+  const PetscInt vectors = w->direction->places[0].vectors;
+  const PetscInt64 first = thread * w->tiles / team, share = (thread + 1) * w->tiles / team - first;
+  const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
+  const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
+
+  for (PetscInt64 c = 0; c < chunks; c++) {
+    const PetscInt64 from = first + c * share / chunks;
+    const PetscInt count = (PetscInt)(first + (c + 1) * share / chunks - from);
+    TransformInputs(w, &chunk, from, count);
+    for (PetscInt vector = 0, log_width; vector < vectors; vector += 1 << log_width) {
+      log_width = CordsRouteLogWidth(vectors - vector);
+      for (PetscInt place = 0; place < PLACES; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
+      FinishOutputs(w, &chunk, from, vector, 1 << log_width, count);
+    }
+  }
+}
+
+/* Chunks and their memory for `threads` threads. */
+static PetscErrorCode Prepare(Work *w, int threads)
+{
+  const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * 64;
+  const size_t tile_bytes = PLACES * (w->pixel_bytes + product_bytes);
+  const PetscInt64 share = (w->tiles + threads - 1) / threads;
+
+  PetscFunctionBegin;
+  w->chunk = (PetscInt)PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN) / TILE_GROUP * TILE_GROUP;
+  w->chunk = (PetscInt)PetscMin(w->chunk, share);
+  w->input_place = CordsScratchRound((size_t)w->chunk * w->pixel_bytes) + LINE;
+  w->product_place = (size_t)w->chunk * product_bytes + LINE;
+  w->input_bytes = PLACES * w->input_place;
+  w->product_bytes = PLACES * w->product_place;
+  PetscCall(CordsScratchGet((size_t)threads * (w->input_bytes + w->product_bytes), &w->inputs));
+  w->products = w->inputs + (size_t)threads * w->input_bytes;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(const Data *d, const Direction *direction, PetscInt n, const void *x,
+                          const CordsFinish *finish)
+{
+  const CordsWinogradGrid *g = &direction->grid;
+  const double operations = 2.0 * PLACES * n * g->tiles * g->in_channels * g->out_channels;
+  const int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
+  Work w = {.direction = direction,
+            .tile = CordsTileOperationsOf(d->type),
+            .transform = CordsWinogradTransformOf(d->type),
+            .finish = finish,
+            .x = x,
+            .zeros = d->zeros,
+            .pixel_bytes = (size_t)g->in_channels * CordsTypeSize(d->type),
+            .tiles = (PetscInt64)n * g->tiles};
+
+  PetscFunctionBegin;
+  PetscCall(Prepare(&w, threads));
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  RunThread(&w);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* ---- the backend ---- */
+
+static PetscBool Supports(const CordsConvShape *s, CordsType type)
+{
+  const PetscInt lanes = type == CORDS_F64 ? 8 : 16;
+
+  return (PetscBool)(s->kernel_rows == 3 && s->kernel_columns == 3 && s->stride == 1 && s->in_channels % lanes == 0 &&
+                     s->out_channels % lanes == 0);
+}
+
+static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, Direction *d)
+{
+  PetscInt in = adjoint ? shape->out_channels : shape->in_channels;
+  PetscInt out = adjoint ? shape->in_channels : shape->out_channels;
+  CordsConvShape place = CordsConvShapeSame(1, 1, in, out, 1, 1);
+
+  PetscFunctionBegin;
+  PetscCall(CordsWinogradGridCreate(shape, adjoint, &d->grid));
+  for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteCreate(&place, type, PETSC_FALSE, &d->places[k]));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode DirectionDestroy(Direction *d)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsWinogradGridDestroy(&d->grid));
+  for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteDestroy(&d->places[k]));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
+{
+  Data *d;
+
+  PetscFunctionBegin;
+  PetscCall(PetscNew(&d));
+  d->shape = *shape;
+  d->type = type;
+  PetscCall(DirectionCreate(shape, type, PETSC_FALSE, &d->forward));
+  PetscCall(DirectionCreate(shape, type, PETSC_TRUE, &d->adjoint));
+  PetscCall(PetscCalloc((size_t)PetscMax(shape->in_channels, shape->out_channels) * CordsTypeSize(type), &d->zeros));
+  CordsScratchHold();
+  *data = d;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Destroy(void *data)
+{
+  Data *d = data;
+
+  PetscFunctionBegin;
+  CordsScratchRelease();
+  PetscCall(DirectionDestroy(&d->forward));
+  PetscCall(DirectionDestroy(&d->adjoint));
+  PetscCall(PetscFree(d->zeros));
+  PetscCall(PetscFree(d));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Pack(void *data, const void *weights)
+{
+  Data *d = data;
+  const CordsWinogradTransform *transform = CordsWinogradTransformOf(d->type);
+  CordsRoute *places = d->forward.places;
+  const PetscInt lanes = places[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1;
+
+  PetscFunctionBegin;
+  d->adjoint_packed = PETSC_FALSE;
+  for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteAllocatePanels(&places[k]));
+#pragma omp parallel for schedule(static)
+  for (PetscInt vector = 0; vector < places[0].vectors; vector++) {
+    for (PetscInt c = 0; c < d->shape.in_channels; c++) {
+      void *rows[PLACES];
+      for (int k = 0; k < PLACES; k++) rows[k] = CordsRoutePanelRow(&places[k], vector, 0, c);
+      transform->weights(weights, d->shape.in_channels, vector * lanes, c, c % halves, rows);
+    }
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The adjoint has the kernel turned by half a turn, which exchanges the first and last row and column of places.  Made
+   when it is wanted for the first time. */
+static PetscErrorCode PackAdjoint(Data *d)
+{
+  static const int turned[4] = {3, 1, 2, 0};
+
+  PetscFunctionBegin;
+  if (d->adjoint_packed) PetscFunctionReturn(PETSC_SUCCESS);
+  for (int k = 0; k < PLACES; k++) {
+    const int from = 4 * turned[k / 4] + turned[k % 4];
+    PetscCall(CordsRoutePackAdjoint(&d->forward.places[from], &d->adjoint.places[k]));
+  }
+  d->adjoint_packed = PETSC_TRUE;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
+{
+  Data *d = data;
+  CordsFinish finish = CordsFinishPlain(start, period, y);
+
+  return Run(d, &d->forward, n, x, &finish);
+}
+
+static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
+{
+  Data *d = data;
+  CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
+
+  PetscFunctionBegin;
+  PetscCall(PackAdjoint(d));
+  PetscCall(Run(d, &d->adjoint, n, dy, &finish));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
+{
+  Data *d = data;
+
+  return CordsWinogradBackwardWeights(&d->forward.grid, d->type, n, x, dy, d->zeros, dw);
+}
+
+static PetscErrorCode Step(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
+                           PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
+{
+  Data *d = data;
+  CordsFinish finish = CordsFinishStep(d->shape.out_channels, law, z, period, r, r_next, x_next, mask);
+
+  return Run(d, &d->forward, n, x, &finish);
+}
+
+static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
+                                  const void *later, const uint16_t *mask, void *lambda, void *du_before)
+{
+  Data *d = data;
+  CordsFinish finish = CordsFinishStepAdjoint(d->shape.in_channels, n, law, g, later, mask, lambda, du_before);
+
+  PetscFunctionBegin;
+  PetscCall(PackAdjoint(d));
+  PetscCall(Run(d, &d->adjoint, n, du, &finish));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+const CordsConvBackendType cords_conv_backend_winograd = {.name = "winograd",
+                                                          .about = "F(2 x 2, 3 x 3), 4/9 of the multiplications; "
+                                                                   "3 x 3, stride 1, whole vectors of channels",
+                                                          .supports = Supports,
+                                                          .create = Create,
+                                                          .destroy = Destroy,
+                                                          .pack = Pack,
+                                                          .forward = Forward,
+                                                          .backward_data = BackwardData,
+                                                          .backward_weights = BackwardWeights,
+                                                          .step = Step,
+                                                          .step_adjoint = StepAdjoint};

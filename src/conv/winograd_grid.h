@@ -1,0 +1,26 @@
+/* The image cut into tiles of two by two outputs: one direction of a Winograd convolution. */
+#ifndef CORDS_CONV_WINOGRAD_GRID_H
+#define CORDS_CONV_WINOGRAD_GRID_H
+
+#include "conv/conv.h"
+
+typedef struct {
+  PetscInt in_pixels, in_channels, out_pixels, out_channels;
+  PetscInt tiles;   /* of an image; those at the lower and right edge may reach beyond it */
+  int32_t *inputs;  /* [tile][4 × 4] input pixels, −1 outside */
+  int32_t *outputs; /* [tile][2 × 2] output pixels, −1 outside */
+} CordsWinogradGrid;
+
+/* adjoint: from output to input of the shape, which is 3 × 3 with stride 1.  Owned: CordsWinogradGridDestroy. */
+PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *shape, PetscBool adjoint, CordsWinogradGrid *grid);
+PetscErrorCode CordsWinogradGridDestroy(CordsWinogradGrid *grid);
+
+/* Addresses of pixels [count] of an image of n, zeros where they lie outside. */
+static inline void CordsWinogradAddresses(const int32_t *pixels, PetscInt count, const void *image, size_t pixel_bytes,
+                                          const void *zeros, const void *addresses[])
+{
+  for (PetscInt k = 0; k < count; k++)
+    addresses[k] = pixels[k] < 0 ? zeros : (const char *)image + (size_t)pixels[k] * pixel_bytes;
+}
+
+#endif

@@ -1,0 +1,12 @@
+/* Weight gradients of the Winograd backend. */
+#ifndef CORDS_CONV_WINOGRAD_WEIGHTS_H
+#define CORDS_CONV_WINOGRAD_WEIGHTS_H
+
+#include "conv/winograd_grid.h"
+
+/* Contract of CordsConvBackwardWeights for the shape of a grid forwards.  zeros: T of as many channels as in or out,
+   whichever is more. */
+PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,
+                                            const void *dy, const void *zeros, void *dw);
+
+#endif
