@@ -34,15 +34,23 @@ static void ProcessorName(size_t length, char *name)
   if (file) fclose(file);
 }
 
-/* Processor, cords and libraries in one line: times of another of them say nothing. */
+/* Processor, cords and libraries, and the kernels to choose from in one line: times of another of them say nothing. */
 static PetscErrorCode Identity(char identity[IDENTITY_MAX])
 {
   char *libraries, processor[256];
+  const char *const *names;
+  PetscInt count;
+  size_t length;
 
   PetscFunctionBegin;
   ProcessorName(sizeof processor, processor);
   PetscCall(CordsRunInfoLibraries(&libraries));
   snprintf(identity, IDENTITY_MAX, "%s; %s", processor, libraries);
+  PetscCall(CordsConvBackendList(&count, &names, NULL));
+  for (PetscInt k = 0; k < count; k++) {
+    length = strlen(identity);
+    snprintf(identity + length, IDENTITY_MAX - length, k == 0 ? "; %s" : " %s", names[k]);
+  }
   for (char *c = identity; *c; c++)
     if (*c == '\n') *c = ' ';
   PetscCall(PetscFree(libraries));

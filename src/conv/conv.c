@@ -181,6 +181,18 @@ PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+void CordsConvLaterBytes(CordsConv conv, double *own, double *shared)
+{
+  *own = *shared = 0;
+  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
+    double its_own = 0, its_shared = 0;
+    if (SharedWith(conv, k) >= 0 || !conv->backends[k]->later_bytes) continue;
+    conv->backends[k]->later_bytes(conv->data[k], &its_own, &its_shared);
+    *own += its_own;
+    *shared = PetscMax(*shared, its_shared);
+  }
+}
+
 void CordsConvFill(const CordsConvShape *s, CordsType type, PetscInt n, const void *start, PetscInt period, void *y)
 {
   size_t bytes = (size_t)s->out_rows * s->out_columns * s->out_channels * CordsTypeSize(type);

@@ -134,9 +134,14 @@ void *CordsRoutePanelRow(const CordsRoute *route, PetscInt vector, PetscInt tap,
          (row * width + vector - first) * route->lanes * route->unit_size;
 }
 
+size_t CordsRoutePanelBytes(const CordsRoute *route)
+{
+  return (size_t)route->tap_count * route->units * route->vectors * route->lanes * route->unit_size;
+}
+
 PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route)
 {
-  size_t bytes = (size_t)route->tap_count * route->units * route->vectors * route->lanes * route->unit_size;
+  size_t bytes = CordsRoutePanelBytes(route);
 
   PetscFunctionBegin;
   if (!route->panels && posix_memalign(&route->panels, 64, bytes)) route->panels = NULL;

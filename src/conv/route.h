@@ -35,6 +35,8 @@ PetscErrorCode CordsRoutePack(CordsRoute *forward, const void *weights);
 /* The panels of the other direction from those forwards. */
 PetscErrorCode CordsRoutePackAdjoint(const CordsRoute *forward, CordsRoute *adjoint);
 
+/* Bytes of all panels. */
+size_t CordsRoutePanelBytes(const CordsRoute *route);
 /* Memory for panels, all zero, for who fills them row by row. */
 PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route);
 /* Address of the row of lanes that holds (vector, tap, in channel) in the panels. */

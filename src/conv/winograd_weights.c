@@ -32,7 +32,7 @@ typedef struct {
   PetscInt chunk; /* tiles */
   char *inputs;   /* UNITs [place][group of tiles][in channel] */
   char *panels;   /* UNITs [place][block of out channels][group of tiles][lanes of the block] */
-  size_t input_place, panel_place;
+  size_t input_place, panel_place, du_bytes;
   char *du; /* NUMBERs [place][in][out] */
 } Work;
 
@@ -119,27 +119,52 @@ static void RunThread(const Work *w, PetscInt64 all)
   }
 }
 
-static PetscErrorCode Prepare(Work *w, PetscInt64 all)
+/* Chunk, sizes and places of a call for `all` tiles; returns the bytes of its memory. */
+static size_t Measure(Work *w, PetscInt64 all)
 {
   const CordsWinogradGrid *g = w->grid;
   const size_t channels = (size_t)g->in_channels + g->out_channels;
   const size_t tile_bytes = CORDS_WINOGRAD_PLACES * channels * w->unit_size / w->together;
-  const size_t du_bytes = (size_t)CORDS_WINOGRAD_PLACES * g->in_channels * g->out_channels * w->number_size;
-  PetscInt groups;
-  char *memory;
+  const PetscInt64 chunk = PetscMin(PetscMax((PetscInt64)(chunk_bytes / tile_bytes), CHUNK_MIN), CHUNK_MAX);
+  size_t groups;
+
+  w->chunk = (PetscInt)PetscMin(chunk / 2 * 2, (all + 1) / 2 * 2);
+  groups = (size_t)(w->chunk / w->together);
+  w->input_place = groups * g->in_channels * w->unit_size + LINE;
+  w->panel_place = groups * g->out_channels * w->unit_size + LINE;
+  w->du_bytes = (size_t)CORDS_WINOGRAD_PLACES * g->in_channels * g->out_channels * w->number_size;
+  return CORDS_WINOGRAD_PLACES * (w->input_place + w->panel_place) + w->du_bytes;
+}
+
+static PetscErrorCode Prepare(Work *w, PetscInt64 all)
+{
+  const size_t bytes = Measure(w, all);
 
   PetscFunctionBegin;
-  w->chunk = (PetscInt)PetscMin(PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN), CHUNK_MAX) / 2 * 2;
-  w->chunk = (PetscInt)PetscMin(w->chunk, (all + 1) / 2 * 2);
-  groups = w->chunk / w->together;
-  w->input_place = (size_t)groups * g->in_channels * w->unit_size + LINE;
-  w->panel_place = (size_t)groups * g->out_channels * w->unit_size + LINE;
-  PetscCall(CordsScratchGet(CORDS_WINOGRAD_PLACES * (w->input_place + w->panel_place) + du_bytes + 2 * LINE, &memory));
-  w->inputs = memory;
+  PetscCall(CordsScratchGet(bytes, &w->inputs));
   w->panels = w->inputs + CORDS_WINOGRAD_PLACES * w->input_place;
   w->du = w->panels + CORDS_WINOGRAD_PLACES * w->panel_place;
-  memset(w->du, 0, du_bytes);
+  memset(w->du, 0, w->du_bytes);
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static Work Start(const CordsWinogradGrid *grid, CordsType type)
+{
+  return (Work){.grid = grid,
+                .transform = CordsWinogradTransformOf(type),
+                .outer = CordsOuterTiles(type),
+                .element_size = CordsTypeSize(type),
+                .unit_size = type == CORDS_F64 ? 8 : 4,
+                .number_size = CordsTypeSize(CordsTypeMaster(type)),
+                .lanes = type == CORDS_F64 ? 8 : 16,
+                .together = type == CORDS_BF16 ? 2 : 1};
+}
+
+double CordsWinogradWeightsBytes(const CordsWinogradGrid *grid, CordsType type)
+{
+  Work w = Start(grid, type);
+
+  return (double)Measure(&w, CHUNK_MAX);
 }
 
 PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,
@@ -149,19 +174,10 @@ PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, Cords
   const size_t numbers = (size_t)grid->in_channels * grid->out_channels;
   const double operations = 2.0 * CORDS_WINOGRAD_PLACES * (double)all * (double)numbers;
   const int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
-  Work w = {.grid = grid,
-            .transform = CordsWinogradTransformOf(type),
-            .outer = CordsOuterTiles(type),
-            .element_size = CordsTypeSize(type),
-            .unit_size = type == CORDS_F64 ? 8 : 4,
-            .number_size = CordsTypeSize(CordsTypeMaster(type)),
-            .lanes = type == CORDS_F64 ? 8 : 16,
-            .together = type == CORDS_BF16 ? 2 : 1,
-            .x = x,
-            .dy = dy,
-            .zeros = zeros};
+  Work w = Start(grid, type);
 
   PetscFunctionBegin;
+  w.x = x, w.dy = dy, w.zeros = zeros;
   PetscCall(Prepare(&w, all));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {

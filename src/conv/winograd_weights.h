@@ -9,4 +9,7 @@
 PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,
                                             const void *dy, const void *zeros, void *dw);
 
+/* Most work memory of a call, bytes, from what convolutions share (scratch.h). */
+double CordsWinogradWeightsBytes(const CordsWinogradGrid *grid, CordsType type);
+
 #endif

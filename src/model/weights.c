@@ -89,6 +89,19 @@ PetscErrorCode CordsWeightsUpdate(CordsWeights weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+double CordsWeightsLaterBytes(CordsWeights weights)
+{
+  double bytes = 0, shared_most = 0;
+
+  for (PetscInt k = 0; k < weights->model->architecture.connection_count; k++) {
+    double own, shared;
+    CordsConvLaterBytes(weights->convs[k], &own, &shared);
+    bytes += own;
+    shared_most = PetscMax(shared_most, shared);
+  }
+  return bytes + shared_most;
+}
+
 CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection)
 {
   return weights->convs[connection];

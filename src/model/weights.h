@@ -22,6 +22,9 @@ PetscErrorCode CordsWeightsDestroy(CordsWeights *weights);
 /* Recompute w from g and v; call after the parameters have changed. */
 PetscErrorCode CordsWeightsUpdate(CordsWeights weights);
 
+/* Bytes that the convolutions will take when they are first used backwards and for weight gradients. */
+double CordsWeightsLaterBytes(CordsWeights weights);
+
 CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection);
 
 /* ∂L/∂w of a connection, [row][column][in][out] of CordsTypeMaster(type); CordsConvBackwardWeights adds to it. */

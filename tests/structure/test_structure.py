@@ -54,8 +54,11 @@ TESTED_ELSEWHERE = {
     "conv/choice_text.c": "unit/conv/test_choice.c",
     "conv/choice_trial.c": "unit/conv/test_choice.c",
     "conv/conv.c": "tables/test_backends.c",  # passes calls on to a backend
-    "conv/route.c": "tables/test_backends.c",  # parts of the direct backend
+    "conv/route.c": "tables/test_backends.c",  # parts of our own backends
+    "conv/register_tile.c": "tables/test_backends.c",
+    "conv/outer_tile.c": "tables/test_backends.c",
     "conv/direct_weights.c": "tables/test_backends.c",
+    "conv/winograd_weights.c": "tables/test_backends.c",
     "conv/step.c": "tables/test_backends.c",  # the steps of backends without one of their own
     "core/context.c": "unit/core/test_reduce.c",  # fills a struct with rank and size
     "core/log.c": "commands",  # prints

@@ -188,6 +188,14 @@ static PetscErrorCode PackAdjoint(Data *d)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static void LaterBytes(void *data, double *own, double *shared)
+{
+  Data *d = data;
+
+  *own = d->adjoint.panels ? 0 : (double)CordsRoutePanelBytes(&d->adjoint);
+  *shared = 0;
+}
+
 static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
   Data *d = data;
@@ -245,6 +253,7 @@ const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
                                                         .create = Create,
                                                         .destroy = Destroy,
                                                         .pack = Pack,
+                                                        .later_bytes = LaterBytes,
                                                         .forward = Forward,
                                                         .backward_data = BackwardData,
                                                         .backward_weights = BackwardWeights,

@@ -277,6 +277,16 @@ static PetscErrorCode PackAdjoint(Data *d)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static void LaterBytes(void *data, double *own, double *shared)
+{
+  Data *d = data;
+
+  *own = 0;
+  for (int k = 0; k < PLACES; k++)
+    *own += d->adjoint.places[k].panels ? 0 : (double)CordsRoutePanelBytes(&d->adjoint.places[k]);
+  *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
+}
+
 static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
   Data *d = data;
@@ -331,6 +341,7 @@ const CordsConvBackendType cords_conv_backend_winograd = {.name = "winograd",
                                                           .create = Create,
                                                           .destroy = Destroy,
                                                           .pack = Pack,
+                                                          .later_bytes = LaterBytes,
                                                           .forward = Forward,
                                                           .backward_data = BackwardData,
                                                           .backward_weights = BackwardWeights,
