@@ -7,6 +7,7 @@
 typedef struct {
   const char *name;
   const char *about; /* one line */
+  PetscBool lean;    /* keeps weights in no more memory than they have, for each direction */
   PetscBool (*supports)(const CordsConvShape *shape, CordsType type);
   /* private data of one convolution; freed by destroy */
   PetscErrorCode (*create)(const CordsConvShape *shape, CordsType type, void **data);

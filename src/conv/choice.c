@@ -13,7 +13,8 @@
 static CordsConvChoiceTable known;
 
 static struct {
-  PetscBool measured;   /* -kernel_choice */
+  PetscBool measured;   /* -kernel_choice: by trials; */
+  PetscBool lean;       /* without trials, the first in order that is lean */
   PetscBool file_named; /* -kernel_cache was given */
   PetscBool file_read, file_warned;
   char path[PETSC_MAX_PATH_LEN]; /* empty: no file */
@@ -21,20 +22,21 @@ static struct {
 
 PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean)
 {
-  static const char *const ways[] = {"measured", "order"};
-  PetscInt way = lean ? 1 : 0;
+  static const char *const ways[] = {"measured", "order", "lean"};
+  PetscInt way = lean ? 2 : 0;
   char path[PETSC_MAX_PATH_LEN] = "";
 
   PetscFunctionBegin;
   PetscCall(CordsOptionChoice("-kernel_choice",
-                              "how a convolution finds its kernel: a short trial, or the order of "
-                              "`cords info backends` (standard with -memory_limit)",
+                              "how a convolution finds its kernel: a short trial, the order of `cords info "
+                              "backends`, or the first there that is lean in memory (standard with -memory_limit)",
                               PETSC_STATIC_ARRAY_LENGTH(ways), ways, &way));
   PetscCall(CordsOptionString("-kernel_cache",
                               "file that keeps what trials found; standard: kernels.h5 in the user's "
                               "cache folder",
                               sizeof path, path));
   settings.measured = (PetscBool)(way == 0);
+  settings.lean = (PetscBool)(way == 2);
   settings.file_named = (PetscBool)(path[0] != '\0');
   settings.file_read = settings.file_warned = PETSC_FALSE;
   if (settings.file_named)
@@ -126,7 +128,7 @@ static PetscErrorCode ChooseHere(PetscInt count, const CordsConvShape shapes[], 
     if (settings.measured)
       PetscCall(CordsConvChoiceMeasure(&shapes[k], types[k], fresh));
     else
-      PetscCall(CordsConvChoiceOrder(&shapes[k], types[k], fresh));
+      PetscCall(CordsConvChoiceOrder(&shapes[k], types[k], settings.lean, fresh));
     for (PetscInt c = before; c < fresh->count; c++) {
       outcome->compared += fresh->choices[c].ahead > 0;
       PutAbsent(&known, &fresh->choices[c]);

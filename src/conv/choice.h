@@ -17,8 +17,8 @@
 typedef enum { CORDS_CONV_ONE_IMAGE, CORDS_CONV_MANY_IMAGES } CordsConvImages;
 enum { CORDS_CONV_IMAGES_COUNT = 2 };
 
-/* -kernel_choice measured|order, -kernel_cache FILE.  lean: memory is short, so the default is the order, whose first
-   backend keeps weights once for all operations.  Until this is called there are no trials and no file.
+/* -kernel_choice measured|order|lean, -kernel_cache FILE.  lean: memory is short, so that is the default, the first in
+   order that keeps weights in no more memory than they have.  Until this is called there are no trials and no file.
    Not collective. */
 PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean);
 

@@ -38,7 +38,8 @@ PetscBool CordsConvChoiceTableParse(const char *text, CordsConvChoiceTable *tabl
    are put into the table.  Where only one backend can do it, it is put there without a trial.  Not collective. */
 PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table);
 /* The same without a trial: the first backend of backends.def. */
-PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table);
+PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, PetscBool lean,
+                                    CordsConvChoiceTable *table);
 
 /* --- choice_cache.c: the file; called by one rank --- */
 

@@ -147,7 +147,8 @@ PetscBool CordsConvChoiceTableParse(const char *text, CordsConvChoiceTable *tabl
     if (!ParseLine(line, &choice, backend)) return PETSC_FALSE;
     choice.backend = IndexOf(count, names, backend);
     can = PETSC_FALSE;
-    if (choice.backend >= 0 && CordsConvBackendSupports(backend, &choice.shape, choice.type, &can)) return PETSC_FALSE;
+    if (choice.backend >= 0 && CordsConvBackendSupports(backend, &choice.shape, choice.type, &can, NULL))
+      return PETSC_FALSE;
     if (can)
       CordsConvChoicePut(table, &choice);
     else

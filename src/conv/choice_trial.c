@@ -257,33 +257,35 @@ static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type,
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* All that can do it, but not the reference, and the plain matrix product only where nothing else can. */
-static PetscErrorCode FindCandidates(const CordsConvShape *shape, CordsType type, PetscInt *count,
+/* All that can do it (lean: in little memory), but not the reference, and the plain matrix product only where nothing
+ * else can. */
+static PetscErrorCode FindCandidates(const CordsConvShape *shape, CordsType type, PetscBool lean, PetscInt *count,
                                      Candidate candidates[CANDIDATES_MAX])
 {
   const char *const *names;
-  PetscBool supports;
+  PetscBool supports, is_lean;
   PetscInt all;
 
   PetscFunctionBegin;
   PetscCall(CordsConvBackendList(&all, &names, NULL));
   *count = 0;
   for (PetscInt k = 0; k < all && *count < CANDIDATES_MAX; k++) {
-    PetscCall(CordsConvBackendSupports(names[k], shape, type, &supports));
-    if (!supports) continue;
+    PetscCall(CordsConvBackendSupports(names[k], shape, type, &supports, &is_lean));
+    if (!supports || (lean && !is_lean)) continue;
     if (*count > 0 && (!strcmp(names[k], "reference") || !strcmp(names[k], "gemm"))) continue;
     candidates[(*count)++] = (Candidate){.backend = k};
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table)
+PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, PetscBool lean,
+                                    CordsConvChoiceTable *table)
 {
   Candidate candidates[CANDIDATES_MAX];
   PetscInt count;
 
   PetscFunctionBegin;
-  PetscCall(FindCandidates(shape, type, &count, candidates));
+  PetscCall(FindCandidates(shape, type, lean, &count, candidates));
   for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++) {
     CordsConvChoice choice = {.shape = *shape,
                               .type = type,
@@ -305,9 +307,9 @@ PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType typ
   PetscInt all;
 
   PetscFunctionBegin;
-  PetscCall(FindCandidates(shape, type, &count, candidates));
+  PetscCall(FindCandidates(shape, type, PETSC_FALSE, &count, candidates));
   if (count == 1) {
-    PetscCall(CordsConvChoiceOrder(shape, type, table));
+    PetscCall(CordsConvChoiceOrder(shape, type, PETSC_FALSE, table));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsConvBackendList(&all, &names, NULL));

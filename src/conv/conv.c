@@ -90,7 +90,7 @@ static PetscErrorCode FindNamed(const CordsConvShape *shape, CordsType type, con
 }
 
 PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
-                                        PetscBool *supports)
+                                        PetscBool *supports, PetscBool *lean)
 {
   const char *const *names;
   PetscInt count, index;
@@ -99,6 +99,7 @@ PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShap
   PetscCall(CordsConvBackendList(&count, &names, NULL));
   PetscCall(CordsRegistryFind("convolution backend", count, names, backend, &index));
   *supports = backends[index]->supports(shape, type);
+  if (lean) *lean = backends[index]->lean;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -36,9 +36,10 @@ extern const char *const CordsConvOperationNames[];
 /* Name of the backend that does an operation for many images. */
 const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
 
-/* Whether a backend (of backends.def) can do a shape in a type.  Errors (user): no such backend. */
+/* Whether a backend (of backends.def) can do a shape in a type, and (lean, may be NULL) whether it keeps the weights in
+   no more memory than they have, for each direction.  Errors (user): no such backend. */
 PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
-                                        PetscBool *supports);
+                                        PetscBool *supports, PetscBool *lean);
 
 /* weights: M [out][in][row][column]; copied. */
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights);

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 /* One step of the largest area for all images at a time, and one block of it: what keeps an area's two states near the
-   cores, but gives the weights of small areas more than one image to be multiplied with, and a block's states in the
-   cache that cores share. */
-static const double step_bytes = 2.0e6, block_bytes = 16.0e6;
+   cores, and a block's states in the cache that cores share.  A run that keeps no states has room for more images,
+   which gives the weights of small areas more to be multiplied with. */
+static const double recorded_step_bytes = 1.0e6, step_bytes = 2.0e6, block_bytes = 16.0e6;
 
 /* What kernels and libraries take for themselves while they work. */
 static const double library_bytes = 13e6;
@@ -81,7 +81,7 @@ CordsPlan CordsPlanFast(CordsSystem system, const CordsPlanTask *task)
   double image = LargestBytes(system);
   CordsPlan plan;
 
-  plan.images = EvenPart(task->batch, step_bytes / image);
+  plan.images = EvenPart(task->batch, (task->record ? recorded_step_bytes : step_bytes) / image);
   plan.block = EvenPart(PetscMax(task->steps, 1), block_bytes / (image * plan.images));
   plan.kept = task->record ? task->steps : 0;
   return plan;

@@ -235,7 +235,7 @@ static PetscInt ForAll(Check check, size_t case_count, const Case list[])
         const Case *c = &list[k];
         CordsConvShape shape = CordsConvShapeSame(c->rows, c->columns, c->in, c->out, c->kernel, c->stride);
         PetscBool supports;
-        SupportCall(CordsConvBackendSupports(names[i], &shape, type, &supports));
+        SupportCall(CordsConvBackendSupports(names[i], &shape, type, &supports, NULL));
         if (supports) check(names[i], type, c), tried++;
       }
     }

@@ -249,6 +249,7 @@ static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *la
 
 const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
                                                         .about = "our own register tiles; f32, bf16 and f64",
+                                                        .lean = PETSC_TRUE,
                                                         .supports = Supports,
                                                         .create = Create,
                                                         .destroy = Destroy,

@@ -203,6 +203,7 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
 
 const CordsConvBackendType cords_conv_backend_gemm = {.name = "gemm",
                                                       .about = "gathered windows times weights by BLAS, f32 and f64",
+                                                      .lean = PETSC_TRUE,
                                                       .supports = Supports,
                                                       .create = Create,
                                                       .destroy = Destroy,

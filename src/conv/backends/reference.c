@@ -182,6 +182,7 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
 
 const CordsConvBackendType cords_conv_backend_reference = {.name = "reference",
                                                            .about = "plain loops, f32, bf16 and f64: the definition",
+                                                           .lean = PETSC_TRUE,
                                                            .supports = Supports,
                                                            .create = Create,
                                                            .destroy = Destroy,

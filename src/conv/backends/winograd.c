@@ -27,6 +27,8 @@ enum {
 };
 /* Transformed numbers and products of a chunk; the rest of the second-level cache is for weights. */
 static const size_t chunk_bytes = (size_t)320 << 10;
+/* Transformed weights that stay in the cache that cores share; beyond it reading them takes longer than multiplying. */
+static const double weights_bytes_max = 16.0 * (1 << 20);
 /* Work that is worth a thread. */
 static const double operations_per_thread = 1e6;
 
@@ -186,9 +188,10 @@ static PetscErrorCode Run(const Data *d, const Direction *direction, PetscInt n,
 static PetscBool Supports(const CordsConvShape *s, CordsType type)
 {
   const PetscInt lanes = type == CORDS_F64 ? 8 : 16;
+  const double weights_bytes = (double)PLACES * s->in_channels * s->out_channels * (double)CordsTypeSize(type);
 
-  return (PetscBool)(s->kernel_rows == 3 && s->kernel_columns == 3 && s->stride == 1 && s->in_channels % lanes == 0 &&
-                     s->out_channels % lanes == 0);
+  return (PetscBool)(weights_bytes <= weights_bytes_max && s->kernel_rows == 3 && s->kernel_columns == 3 &&
+                     s->stride == 1 && s->in_channels % lanes == 0 && s->out_channels % lanes == 0);
 }
 
 static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, Direction *d)

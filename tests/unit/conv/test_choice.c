@@ -67,7 +67,7 @@ static void TestOrder(void **state)
   SupportCall(PrepareTwo());
   SupportCall(CordsConvBackendList(&count, &names, NULL));
   for (PetscInt k = 0; k < count && first < 0; k++) {
-    SupportCall(CordsConvBackendSupports(names[k], &shape, CORDS_F32, &supports));
+    SupportCall(CordsConvBackendSupports(names[k], &shape, CORDS_F32, &supports, NULL));
     if (supports) first = k;
   }
   for (int k = 0; k < CORDS_CONV_OPERATION_COUNT; k++)
