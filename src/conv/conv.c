@@ -256,6 +256,7 @@ PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law
   void *data = conv->data[Slot(CORDS_CONV_FORWARD, n)];
 
   PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS); /* a rank without images */
   if (backend->step) {
     PetscCall(backend->step(data, n, law, x, z, period, r, r_next, x_next, mask));
     PetscFunctionReturn(PETSC_SUCCESS);
@@ -273,6 +274,7 @@ PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvL
   void *data = conv->data[Slot(CORDS_CONV_BACKWARD_DATA, n)];
 
   PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS); /* a rank without images */
   if (backend->step_adjoint) {
     PetscCall(backend->step_adjoint(data, n, law, du, g, later, mask, lambda, du_before));
     PetscFunctionReturn(PETSC_SUCCESS);

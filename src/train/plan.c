@@ -250,6 +250,6 @@ double CordsPlanLearningBytes(CordsSystem system, PetscInt batch)
   const CordsArchitecture *a = &model->architecture;
   double image = (double)a->image_rows * a->image_columns * a->image_channels;
 
-  return (double)CordsTypeSize(CordsSystemType(system)) * model->learnable_values +
+  return CordsWeightsLaterBytes(CordsSystemWeights(system)) +
          sizeof(float) * (3.0 * model->learnable_values + batch * image) + library_bytes;
 }

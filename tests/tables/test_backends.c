@@ -196,6 +196,8 @@ static void CheckStep(const char *backend, CordsType type, const Case *c, const 
     SupportCall(CordsArrayCreate(CORDS_BF16, 1, (PetscInt)words, &masks[k]));
     SupportCall(CordsConvStep(conv, c->images, law, x.data, z.data, 1, beside ? next[k].data : x.data, next[k].data,
                               beside ? x_next[k].data : NULL, masks[k].data));
+    SupportCall(CordsConvStep(conv, 0, law, NULL, NULL, 1, NULL, NULL, NULL, NULL));
+    SupportCall(CordsConvStepAdjoint(conv, 0, law, NULL, NULL, NULL, NULL, NULL, NULL));
     CompareMasks(Working(backend, type), words, masks[k].data, masks[0].data);
     SupportCall(CordsConvStepAdjoint(conv, c->images, law, du.data, g.data, lambda[k].data, masks[0].data,
                                      lambda[k].data, before[k].data));
