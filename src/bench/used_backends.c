@@ -15,7 +15,7 @@ static PetscInt Index(const CordsConvShape *shape, CordsType type, CordsConvOper
   if (chosen >= 0) return chosen;
   if (CordsConvBackendList(&count, &names, NULL)) return 0;
   for (chosen = 0; chosen < count - 1; chosen++) {
-    if (!CordsConvBackendSupports(names[chosen], shape, type, &supports) && supports) break;
+    if (!CordsConvBackendSupports(names[chosen], shape, type, &supports, NULL) && supports) break;
   }
   return chosen; /* the last, the reference, does everything */
 }
