@@ -14,9 +14,9 @@ typedef struct {
   PetscErrorCode (*destroy)(void *data);
   /* weights M [out][in][row][column] into the backend's own form */
   PetscErrorCode (*pack)(void *data, const void *weights);
-  /* Bytes that are taken when operations are called for the first time: of its own (weights backwards), and from the
+  /* Bytes that are taken when an operation is called for the first time: of its own (weights backwards), and from the
      scratch that all convolutions share (scratch.h).  May be NULL: none worth counting. */
-  void (*later_bytes)(void *data, double *own, double *shared);
+  void (*later_bytes)(void *data, CordsConvOperation operation, double *own, double *shared);
   /* contracts of conv.h; forward is CordsConvForwardFrom */
   PetscErrorCode (*forward)(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y);
   PetscErrorCode (*backward_data)(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate);

@@ -186,9 +186,12 @@ void CordsConvLaterBytes(CordsConv conv, double *own, double *shared)
 {
   *own = *shared = 0;
   for (PetscInt k = 0; k < SLOT_COUNT; k++) {
+    const PetscBool counted =
+        (PetscBool)(k % CORDS_CONV_IMAGES_COUNT > 0 && conv->backends[k] == conv->backends[k - 1]);
     double its_own = 0, its_shared = 0;
-    if (SharedWith(conv, k) >= 0 || !conv->backends[k]->later_bytes) continue;
-    conv->backends[k]->later_bytes(conv->data[k], &its_own, &its_shared);
+    if (counted || !conv->backends[k]->later_bytes) continue;
+    conv->backends[k]->later_bytes(conv->data[k], (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT), &its_own,
+                                   &its_shared);
     *own += its_own;
     *shared = PetscMax(*shared, its_shared);
   }

@@ -188,11 +188,11 @@ static PetscErrorCode PackAdjoint(Data *d)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static void LaterBytes(void *data, double *own, double *shared)
+static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
 {
   Data *d = data;
 
-  *own = d->adjoint.panels ? 0 : (double)CordsRoutePanelBytes(&d->adjoint);
+  *own = operation != CORDS_CONV_BACKWARD_DATA || d->adjoint.panels ? 0 : (double)CordsRoutePanelBytes(&d->adjoint);
   *shared = 0;
 }
 

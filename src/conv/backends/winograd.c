@@ -280,14 +280,14 @@ static PetscErrorCode PackAdjoint(Data *d)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static void LaterBytes(void *data, double *own, double *shared)
+static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
 {
   Data *d = data;
 
-  *own = 0;
-  for (int k = 0; k < PLACES; k++)
+  *own = *shared = 0;
+  for (int k = 0; k < PLACES && operation == CORDS_CONV_BACKWARD_DATA; k++)
     *own += d->adjoint.places[k].panels ? 0 : (double)CordsRoutePanelBytes(&d->adjoint.places[k]);
-  *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
+  if (operation == CORDS_CONV_BACKWARD_WEIGHTS) *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
 }
 
 static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
