@@ -32,7 +32,8 @@ typedef struct {
   PetscBool recurrent;
   CordsArray weights, gradient; /* M */
   CordsArray in, out;           /* T: x and y, or dx and dy */
-  CordsArray z, next;           /* T, recurrent only: drive; x_next or du_before */
+  CordsArray z;                 /* T: what a convolution adds to, the same for all images */
+  CordsArray next;              /* T, recurrent only: x_next or du_before */
   CordsArray state, state_next; /* M, recurrent only */
   CordsArray expected;          /* result of the first candidate */
   uint16_t *mask;
@@ -88,8 +89,8 @@ static PetscErrorCode TrialCreate(const CordsConvShape *s, CordsType type, Petsc
   PetscCall(MakeArray(type, n, in, 3, &t->in));
   PetscCall(MakeArray(type, n, out, 4, &t->out));
   PetscCall(CordsArrayCreate(master, 1, PetscMax(PetscMax(n * in, n * out), weights), &t->expected));
-  if (!t->recurrent) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(MakeArray(type, 1, out, 5, &t->z));
+  if (!t->recurrent) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(MakeArray(type, n, out, 6, &t->next));
   PetscCall(MakeArray(master, n, out, 7, &t->state));
   PetscCall(MakeArray(master, n, out, 8, &t->state_next));
@@ -124,14 +125,14 @@ static PetscErrorCode Call(Trial *t, CordsConv conv, CordsConvOperation operatio
         CordsConvStep(conv, t->n, &law, t->in.data, t->z.data, 1, t->state.data, t->state_next.data, rounded, t->mask));
   } else if (operation == CORDS_CONV_FORWARD) {
     *result = &t->out;
-    PetscCall(CordsConvForward(conv, t->n, t->in.data, t->out.data, PETSC_FALSE));
+    PetscCall(CordsConvForwardFrom(conv, t->n, t->in.data, t->z.data, 1, t->out.data));
   } else if (t->recurrent) {
     *result = &t->state_next;
     PetscCall(CordsConvStepAdjoint(conv, t->n, &law, t->out.data, NULL, t->state.data, t->mask, t->state_next.data,
                                    t->next.data));
   } else {
     *result = &t->in;
-    PetscCall(CordsConvBackwardData(conv, t->n, t->out.data, t->in.data, PETSC_FALSE));
+    PetscCall(CordsConvBackwardData(conv, t->n, t->out.data, t->in.data, PETSC_TRUE));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -168,6 +169,7 @@ static PetscErrorCode WarmUp(Trial *t, CordsConvOperation operation, PetscInt co
   for (PetscInt k = 0; k < count; k++) {
     candidates[k].best_s = candidates[k].second_s = INFINITY;
     memset(t->gradient.data, 0, (size_t)t->gradient.elements * CordsTypeSize(t->gradient.type));
+    FillMadeUp(&t->in, 3); /* what operations add to */
     PetscCall(Call(t, candidates[k].conv, operation, &result));
     if (k == 0)
       CordsConvert(result->type, CordsTypeMaster(t->type), (size_t)result->items * result->elements, result->data,

@@ -70,13 +70,15 @@ typedef struct {
 static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt count)
 {
   const CordsWinogradGrid *g = &w->direction->grid;
+  const size_t image_bytes = (size_t)g->in_pixels * w->pixel_bytes;
+  const char *image = w->x + (size_t)(first / g->tiles) * image_bytes;
+  PetscInt tile = (PetscInt)(first % g->tiles);
   const void *pixels[PLACES];
 
   for (PetscInt k = 0; k < count; k++) {
-    const PetscInt64 item = (first + k) / g->tiles, tile = (first + k) % g->tiles;
-    CordsWinogradAddresses(g->inputs + tile * PLACES, PLACES, w->x + (size_t)item * g->in_pixels * w->pixel_bytes,
-                           w->pixel_bytes, w->zeros, pixels);
+    CordsWinogradAddresses(g->inputs + tile * PLACES, PLACES, image, w->pixel_bytes, w->zeros, pixels);
     w->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
+    if (++tile == g->tiles) tile = 0, image += image_bytes;
   }
 }
 
@@ -105,19 +107,25 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
                           PetscInt count)
 {
   const CordsWinogradGrid *g = &w->direction->grid;
-  const PetscInt lanes = w->direction->places[0].lanes;
+  const PetscInt channel = vector * w->direction->places[0].lanes;
+  PetscInt item = (PetscInt)(first / g->tiles), tile = (PetscInt)(first % g->tiles);
 
   for (PetscInt k = 0; k < count; k++) {
-    const size_t item = (size_t)((first + k) / g->tiles), tile = (size_t)((first + k) % g->tiles);
-    const size_t at = item * g->out_pixels, start_at = item % w->finish->period * g->out_pixels;
+    const int32_t *outputs = g->outputs + tile * OUTPUTS;
+    const size_t at = (size_t)item * g->out_pixels, start_at = (size_t)(item % w->finish->period) * g->out_pixels;
     _Alignas(64) char sums[OUTPUTS * CORDS_ROUTE_WIDTH_MAX * 64];
+    CordsTilePixel where[OUTPUTS];
     w->transform->output(chunk->products + (size_t)k * width * 64, w->product_place, width, sums);
-    for (PetscInt p = 0; p < OUTPUTS; p++) {
-      const int32_t pixel = g->outputs[tile * OUTPUTS + p];
-      const CordsTilePixel where = {at + (size_t)pixel, start_at + (size_t)pixel};
-      if (pixel < 0) continue;
-      w->tile->finish(w->finish, 1, width, &where, g->out_channels, vector * lanes, sums + (size_t)p * width * 64);
+    for (PetscInt p = 0; p < OUTPUTS; p++) where[p] = (CordsTilePixel){at + outputs[p], start_at + outputs[p]};
+    if (outputs[OUTPUTS - 1] >= 0) { /* the last is outside if any is */
+      w->tile->finish(w->finish, OUTPUTS, width, where, g->out_channels, channel, sums);
+    } else {
+      for (PetscInt p = 0; p < OUTPUTS; p++) {
+        if (outputs[p] >= 0)
+          w->tile->finish(w->finish, 1, width, &where[p], g->out_channels, channel, sums + (size_t)p * width * 64);
+      }
     }
+    if (++tile == g->tiles) tile = 0, item++;
   }
 }
 
