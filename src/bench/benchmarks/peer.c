@@ -251,12 +251,13 @@ static PetscErrorCode InTurn(CordsBench bench, CordsPeer peer, Comparison *c)
   PetscFunctionBegin;
   for (PetscInt k = 0; k < count; k++) {
     double seconds[TYPES], deviation;
+    /* the peer first: while its libraries are still being loaded, ours would have to share the cores */
+    PetscCall(CordsPeerAsk(peer, kind_names[c->kind], &answer));
     for (int t = 0; t < TypeCount(); t++) {
       double start = MPI_Wtime();
       PetscCall(RunOurs(c, &c->networks[t]));
       seconds[t] = MPI_Wtime() - start;
     }
-    PetscCall(CordsPeerAsk(peer, kind_names[c->kind], &answer));
     for (int t = 0; t < TypeCount(); t++) {
       PetscCall(Deviation(c, &c->networks[t], &answer, &deviation));
       c->deviation[t] = PetscMax(c->deviation[t], deviation);
