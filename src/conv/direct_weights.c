@@ -7,6 +7,7 @@
 #include "conv/direct_weights.h"
 
 #include "conv/outer_tile.h"
+#include "core/allocate.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -141,14 +142,6 @@ static PetscInt64 TileCount(const Work *w)
   return tiles * w->shape->kernel_rows * w->shape->kernel_columns * blocks;
 }
 
-static PetscErrorCode Allocate(size_t bytes, void *memory)
-{
-  PetscFunctionBegin;
-  if (posix_memalign(memory, 64, PetscMax(bytes, 64))) *(void **)memory = NULL;
-  PetscCheck(*(void **)memory, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for %zu bytes", bytes);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 /* All positions of the items of `w`. */
 static PetscErrorCode RunItems(const Work *w, int threads)
 {
@@ -159,8 +152,8 @@ static PetscErrorCode RunItems(const Work *w, int threads)
   const void **rows;
 
   PetscFunctionBegin;
-  PetscCall(Allocate((size_t)threads * panel_bytes, &panels));
-  PetscCall(Allocate((size_t)threads * PIXELS_MAX * sizeof *rows, &rows));
+  PetscCall(CordsAllocate((size_t)threads * panel_bytes, &panels));
+  PetscCall(CordsAllocate((size_t)threads * PIXELS_MAX * sizeof *rows, &rows));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     const PetscInt64 thread = omp_get_thread_num(), team = omp_get_num_threads();
@@ -198,7 +191,7 @@ static PetscErrorCode RunPairs(Work *w, PetscInt n, const uint16_t *x, const uin
   uint16_t *last = NULL;
 
   PetscFunctionBegin;
-  PetscCall(Allocate(in * sizeof *interleaved * PetscMin(most, (n + 1) / 2), &interleaved));
+  PetscCall(CordsAllocate(in * sizeof *interleaved * PetscMin(most, (n + 1) / 2), &interleaved));
   w->x = (const char *)interleaved;
   for (PetscInt item = 0; item + 1 < n; item += 2 * most) {
     w->items = PetscMin(most, (n - item) / 2);
@@ -207,7 +200,7 @@ static PetscErrorCode RunPairs(Work *w, PetscInt n, const uint16_t *x, const uin
     PetscCall(RunItems(w, threads));
   }
   if (n % 2 == 1) {
-    PetscCall(Allocate(2 * (in + out) * sizeof *last, &last));
+    PetscCall(CordsAllocate(2 * (in + out) * sizeof *last, &last));
     memset(last, 0, 2 * (in + out) * sizeof *last);
     memcpy(last, x + (size_t)(n - 1) * in, in * sizeof *last);
     memcpy(last + 2 * in, dy + (size_t)(n - 1) * out, out * sizeof *last);

@@ -1,5 +1,7 @@
 #include "conv/route.h"
 
+#include "core/allocate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +101,7 @@ PetscErrorCode CordsRouteDestroy(CordsRoute *route)
     PetscCall(PetscFree(route->classes[k].sources));
   }
   PetscCall(PetscFree(route->classes));
-  free(route->panels);
+  if (!route->borrowed) free(route->panels);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -144,8 +146,7 @@ PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route)
   size_t bytes = CordsRoutePanelBytes(route);
 
   PetscFunctionBegin;
-  if (!route->panels && posix_memalign(&route->panels, 64, bytes)) route->panels = NULL;
-  PetscCheck(route->panels, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for %zu bytes", bytes);
+  if (!route->panels) PetscCall(CordsAllocate(bytes, &route->panels));
   memset(route->panels, 0, bytes);
   PetscFunctionReturn(PETSC_SUCCESS);
 }

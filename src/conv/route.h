@@ -23,6 +23,7 @@ typedef struct {
   size_t unit_size;                       /* what one multiplication reads of an image: a number, or a pair of bf16 */
   PetscInt lanes, vectors;                /* sums in a vector of 64 bytes; vectors of all output channels */
   PetscInt units, part_units, part_count; /* of all input channels, of a part that fits into the second-level cache */
+  PetscBool borrowed;                     /* panels belong to somebody else */
   void *panels;                           /* [block][part][tap][unit][block's vectors · lanes], NULL until packed */
 } CordsRoute;
 

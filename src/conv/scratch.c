@@ -1,5 +1,7 @@
 #include "conv/scratch.h"
 
+#include "core/allocate.h"
+
 #include <stdlib.h>
 
 static struct {
@@ -27,8 +29,8 @@ PetscErrorCode CordsScratchGet(size_t bytes, void *memory)
   if (bytes > scratch.bytes) {
     free(scratch.memory);
     scratch.bytes = 0;
-    if (posix_memalign(&scratch.memory, 64, bytes)) scratch.memory = NULL;
-    PetscCheck(scratch.memory, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for %zu bytes", bytes);
+    scratch.memory = NULL;
+    PetscCall(CordsAllocate(bytes, &scratch.memory));
     scratch.bytes = bytes;
   }
   *(void **)memory = scratch.memory;

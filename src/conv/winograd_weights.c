@@ -18,7 +18,7 @@ enum {
   LINE = 64        /* bytes by which places are apart beyond their size, so that they do not share cache sets */
 };
 /* Transformed tiles of a chunk. */
-static const size_t chunk_bytes = (size_t)4 << 20;
+static const size_t chunk_bytes = (size_t)16 << 20;
 static const double operations_per_thread = 1e6;
 
 typedef struct {

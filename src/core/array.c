@@ -1,5 +1,7 @@
 #include "core/array.h"
 
+#include "core/allocate.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +16,7 @@ PetscErrorCode CordsArrayCreate(CordsType type, PetscInt items, PetscInt element
   array->items = items;
   array->elements = elements;
   array->data = NULL;
-  if (posix_memalign(&array->data, 64, PetscMax(bytes, 64))) array->data = NULL;
-  PetscCheck(array->data, PETSC_COMM_SELF, PETSC_ERR_MEM, "no memory for %zu bytes", bytes);
+  PetscCall(CordsAllocate(bytes, &array->data));
   memset(array->data, 0, bytes);
   PetscFunctionReturn(PETSC_SUCCESS);
 }

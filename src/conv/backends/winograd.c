@@ -3,9 +3,9 @@
    Tiles of four by four inputs are transformed, multiplied with the transformed weights place by place — 16 products of
    matrices [tile][in channel] × [in channel][out channel] by the register tiles — and transformed back, where the Euler
    step is finished while the sums are still in the cache.  A chunk of tiles at a time, so that the transformed numbers
-   never reach memory.  Where there are many channels, threads share the blocks of output channels and each reads its
-   own weights only; else they share tiles.  Every sum is done by one thread in one order, whatever the number of
-   threads.
+   never reach memory.  Threads share tiles; where there are too few of them to fill register tiles, blocks of output
+   channels, and each transforms all inputs.  They do not wait for each other, and every sum is done by one thread in
+   one order, whatever their number.
 
    Rounding: transformed inputs are sums of four, outputs of up to nine numbers, so errors are about twice those of the
    direct sum, in bf16 as well as in f32. */
@@ -16,14 +16,18 @@
 #include "conv/winograd_grid.h"
 #include "conv/winograd_transform.h"
 #include "conv/winograd_weights.h"
+#include "core/allocate.h"
 
 #include <omp.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS };
 enum {
   CHUNK_MIN = 24,
-  TILE_GROUP = 6, /* tiles of the widest register tile */
-  LINE = 64       /* bytes by which places are apart beyond their size, so that they do not share cache sets */
+  FULL_GROUPS = 2, /* of tiles that a thread should have */
+  TILE_GROUP = 6,  /* tiles of the widest register tile */
+  LINE = 64        /* bytes by which places are apart beyond their size, so that they do not share cache sets */
 };
 /* Transformed numbers and products of a chunk; the rest of the second-level cache is for weights. */
 static const size_t chunk_bytes = (size_t)320 << 10;
@@ -36,6 +40,7 @@ static const double operations_per_thread = 1e6;
 typedef struct {
   CordsWinogradGrid grid;
   CordsRoute places[PLACES]; /* a 1 × 1 convolution each, for its panels */
+  char *panels;              /* of all places, in one piece; NULL until packed */
 } Direction;
 
 typedef struct {
@@ -55,8 +60,9 @@ typedef struct {
   const char *x;
   const void *zeros;
   size_t pixel_bytes;
-  PetscInt64 tiles; /* of all items */
-  PetscInt chunk;   /* tiles at a time */
+  PetscBool by_blocks; /* threads share blocks of output channels */
+  PetscInt64 tiles;    /* of all items */
+  PetscInt chunk;      /* tiles at a time */
   size_t input_place, product_place;
   char *inputs, *products; /* of the first thread */
   size_t input_bytes, product_bytes;
@@ -129,12 +135,16 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
   }
 }
 
-/* A thread's share of the tiles. */
+/* A thread's share of the tiles, or of the output channels. */
 static void RunThread(const Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
   const PetscInt vectors = w->direction->places[0].vectors;
-  const PetscInt64 first = thread * w->tiles / team, share = (thread + 1) * w->tiles / team - first;
+  const PetscInt blocks = (vectors + CORDS_ROUTE_WIDTH_MAX - 1) / CORDS_ROUTE_WIDTH_MAX;
+  const PetscInt begin = w->by_blocks ? thread * blocks / team * CORDS_ROUTE_WIDTH_MAX : 0;
+  const PetscInt end = w->by_blocks ? PetscMin((thread + 1) * blocks / team * CORDS_ROUTE_WIDTH_MAX, vectors) : vectors;
+  const PetscInt64 first = w->by_blocks ? 0 : thread * w->tiles / team;
+  const PetscInt64 share = (w->by_blocks ? w->tiles : (thread + 1) * w->tiles / team) - first;
   const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
   const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
 
@@ -142,7 +152,7 @@ static void RunThread(const Work *w)
     const PetscInt64 from = first + c * share / chunks;
     const PetscInt count = (PetscInt)(first + (c + 1) * share / chunks - from);
     TransformInputs(w, &chunk, from, count);
-    for (PetscInt vector = 0, log_width; vector < vectors; vector += 1 << log_width) {
+    for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
       log_width = CordsRouteLogWidth(vectors - vector);
       for (PetscInt place = 0; place < PLACES; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
       FinishOutputs(w, &chunk, from, vector, 1 << log_width, count);
@@ -155,7 +165,7 @@ static PetscErrorCode Prepare(Work *w, int threads)
 {
   const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * 64;
   const size_t tile_bytes = PLACES * (w->pixel_bytes + product_bytes);
-  const PetscInt64 share = (w->tiles + threads - 1) / threads;
+  const PetscInt64 share = w->by_blocks ? w->tiles : (w->tiles + threads - 1) / threads;
 
   PetscFunctionBegin;
   w->chunk = (PetscInt)PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN) / TILE_GROUP * TILE_GROUP;
@@ -185,6 +195,8 @@ static PetscErrorCode Run(const Data *d, const Direction *direction, PetscInt n,
             .tiles = (PetscInt64)n * g->tiles};
 
   PetscFunctionBegin;
+  w.by_blocks = (PetscBool)(threads > 1 && w.tiles < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
+                            direction->places[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
   PetscCall(Prepare(&w, threads));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   RunThread(&w);
@@ -214,9 +226,22 @@ static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType typ
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Memory for the panels of all places, all zero. */
+static PetscErrorCode AllocatePanels(Direction *d)
+{
+  const size_t bytes = CordsRoutePanelBytes(&d->places[0]);
+
+  PetscFunctionBegin;
+  if (!d->panels) PetscCall(CordsAllocate(PLACES * bytes, &d->panels));
+  memset(d->panels, 0, PLACES * bytes);
+  for (int k = 0; k < PLACES; k++) d->places[k].panels = d->panels + k * bytes, d->places[k].borrowed = PETSC_TRUE;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscErrorCode DirectionDestroy(Direction *d)
 {
   PetscFunctionBegin;
+  free(d->panels);
   PetscCall(CordsWinogradGridDestroy(&d->grid));
   for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteDestroy(&d->places[k]));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -260,7 +285,7 @@ static PetscErrorCode Pack(void *data, const void *weights)
 
   PetscFunctionBegin;
   d->adjoint_packed = PETSC_FALSE;
-  for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteAllocatePanels(&places[k]));
+  PetscCall(AllocatePanels(&d->forward));
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < places[0].vectors; vector++) {
     for (PetscInt c = 0; c < d->shape.in_channels; c++) {
@@ -280,6 +305,7 @@ static PetscErrorCode PackAdjoint(Data *d)
 
   PetscFunctionBegin;
   if (d->adjoint_packed) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(AllocatePanels(&d->adjoint));
   for (int k = 0; k < PLACES; k++) {
     const int from = 4 * turned[k / 4] + turned[k % 4];
     PetscCall(CordsRoutePackAdjoint(&d->forward.places[from], &d->adjoint.places[k]));
@@ -293,8 +319,8 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
   Data *d = data;
 
   *own = *shared = 0;
-  for (int k = 0; k < PLACES && operation == CORDS_CONV_BACKWARD_DATA; k++)
-    *own += d->adjoint.places[k].panels ? 0 : (double)CordsRoutePanelBytes(&d->adjoint.places[k]);
+  if (operation == CORDS_CONV_BACKWARD_DATA && !d->adjoint.panels)
+    *own = PLACES * (double)CordsRoutePanelBytes(&d->adjoint.places[0]);
   if (operation == CORDS_CONV_BACKWARD_WEIGHTS) *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
 }
 
