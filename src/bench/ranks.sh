@@ -7,7 +7,7 @@
 # Without -n it is the number of processors.  Times on other work's processors say nothing: let nothing else run.
 set -euo pipefail
 
-number=$(nproc) rounds=3 cords=$(dirname "$0")/../../build/cords
+number=$(nproc --all) rounds=3 cords=$(dirname "$0")/../../build/cords
 while [ $# -gt 1 ]; do
   case $1 in
     -n) number=$2 ;;
