@@ -7,6 +7,8 @@
 #include "conv/direct_weights.h"
 
 #include "conv/outer_tile.h"
+#include "conv/register_tile.h"
+#include "conv/route.h"
 #include "core/allocate.h"
 
 #include <omp.h>
@@ -19,7 +21,6 @@ enum {
   PART_CHANNELS = 126 /* of x at a time */,
   WIDTH_MAX = 4
 };
-static const double operations_per_thread = 1e6;
 
 /* A call at work; the items of bf16 are pairs of items, interleaved. */
 typedef struct {
@@ -40,11 +41,6 @@ typedef struct {
   const void **rows; /* of one tap: [pixel] */
   char *panel;       /* of one block of output channels: [pixel][lanes of the block] */
 } Scratch;
-
-static PetscInt BlockLogWidth(PetscInt vectors_left)
-{
-  return vectors_left >= 4 ? 2 : vectors_left >= 2 ? 1 : 0;
-}
 
 static PetscInt PartStart(const Work *w, PetscInt part)
 {
@@ -110,7 +106,7 @@ static void RunTiles(const Work *w, PetscInt64 first, PetscInt count, PetscInt64
   PetscInt64 index = 0;
 
   for (PetscInt vector = 0, log_width; vector < w->vectors; vector += 1 << log_width) {
-    const PetscInt width = 1 << (log_width = BlockLogWidth(w->vectors - vector));
+    const PetscInt width = 1 << (log_width = CordsRouteLogWidth(w->vectors - vector));
     const PetscInt lanes_last = PetscMin(w->lanes, s->out_channels - (vector + width - 1) * w->lanes);
     PetscBool panel_filled = PETSC_FALSE;
     for (PetscInt part = 0; part < w->parts; part++) {
@@ -138,7 +134,7 @@ static PetscInt64 TileCount(const Work *w)
   for (PetscInt part = 0; part < w->parts; part++) {
     tiles += (PartStart(w, part + 1) - PartStart(w, part) + CHANNELS_MAX - 1) / CHANNELS_MAX;
   }
-  for (PetscInt vector = 0; vector < w->vectors; vector += 1 << BlockLogWidth(w->vectors - vector)) blocks++;
+  for (PetscInt vector = 0; vector < w->vectors; vector += 1 << CordsRouteLogWidth(w->vectors - vector)) blocks++;
   return tiles * w->shape->kernel_rows * w->shape->kernel_columns * blocks;
 }
 
@@ -217,7 +213,7 @@ static PetscErrorCode RunPairs(Work *w, PetscInt n, const uint16_t *x, const uin
 PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType type, PetscInt n, const void *x,
                                           const void *dy, void *dw)
 {
-  int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), CordsConvFlops(shape) * n / operations_per_thread));
+  int threads = CordsTileThreads(CordsConvFlops(shape) * n);
   Work w = {.shape = shape,
             .type = type,
             .tiles = CordsOuterTiles(type),

@@ -2,6 +2,8 @@
 
 #include "conv/vector_types.h"
 
+#include <omp.h>
+
 const PetscInt cords_tile_pixels[3] = {10, 10, 6};
 
 static inline unsigned PositiveF32(FloatVector v)
@@ -68,4 +70,11 @@ static inline DoubleVector SelectF64(unsigned bits, double set, double clear)
 const CordsTileOperations *CordsTileOperationsOf(CordsType type)
 {
   return type == CORDS_F64 ? &operationsF64 : type == CORDS_BF16 ? &operationsBF16 : &operationsF32;
+}
+
+int CordsTileThreads(double operations)
+{
+  const double operations_per_thread = 1e6; /* below it, starting a thread takes longer than its work */
+
+  return (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
 }

@@ -49,6 +49,9 @@ typedef struct {
 
 const CordsTileOperations *CordsTileOperationsOf(CordsType type);
 
+/* Threads that so many operations are worth; at most those of OMP_NUM_THREADS. */
+int CordsTileThreads(double operations);
+
 /* The three finishes of a convolution whose output is of `out_channels` channels. */
 static inline CordsFinish CordsFinishPlain(const void *start, PetscInt period, void *y)
 {

@@ -6,6 +6,8 @@
 #include "conv/winograd_weights.h"
 
 #include "conv/outer_tile.h"
+#include "conv/register_tile.h"
+#include "conv/route.h"
 #include "conv/scratch.h"
 #include "conv/winograd_transform.h"
 
@@ -19,7 +21,6 @@ enum {
 };
 /* Transformed tiles of a chunk. */
 static const size_t chunk_bytes = (size_t)16 << 20;
-static const double operations_per_thread = 1e6;
 
 typedef struct {
   const CordsWinogradGrid *grid;
@@ -35,11 +36,6 @@ typedef struct {
   size_t input_place, panel_place, du_bytes;
   char *du; /* NUMBERs [place][in][out] */
 } Work;
-
-static PetscInt BlockLogWidth(PetscInt vectors_left)
-{
-  return vectors_left >= 4 ? 2 : vectors_left >= 2 ? 1 : 0;
-}
 
 /* Tile `tile` of all items as number k of the chunk; groups: in the chunk.  A tile beyond the last is zero. */
 static void TransformTile(const Work *w, PetscInt64 tile, PetscInt64 all, PetscInt k, PetscInt groups)
@@ -62,7 +58,7 @@ static void TransformTile(const Work *w, PetscInt64 tile, PetscInt64 all, PetscI
   w->transform->input_units(pixels, g->in_channels, half, w->inputs + (size_t)group * g->in_channels * w->unit_size,
                             w->input_place);
   for (PetscInt first = 0, channels; first < g->out_channels; first += channels) {
-    channels = w->lanes << BlockLogWidth((g->out_channels - first) / w->lanes);
+    channels = w->lanes << CordsRouteLogWidth((g->out_channels - first) / w->lanes);
     w->transform->gradient_units(outputs, first, channels, half,
                                  w->panels + ((size_t)first * groups + (size_t)group * channels) * w->unit_size,
                                  w->panel_place);
@@ -78,7 +74,7 @@ static void MultiplyChannels(const Work *w, PetscInt place, PetscInt groups, con
   char *du = w->du + ((size_t)place * g->in_channels + c) * g->out_channels * w->number_size;
 
   for (PetscInt first = 0, log_width; first < g->out_channels; first += w->lanes << log_width) {
-    log_width = BlockLogWidth((g->out_channels - first) / w->lanes);
+    log_width = CordsRouteLogWidth((g->out_channels - first) / w->lanes);
     w->outer[log_width][next - c - 1](groups, rows, c, panels + (size_t)first * groups * w->unit_size,
                                       du + (size_t)first * w->number_size, (size_t)g->out_channels, w->lanes);
   }
@@ -173,7 +169,7 @@ PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, Cords
   const PetscInt64 all = (PetscInt64)n * grid->tiles;
   const size_t numbers = (size_t)grid->in_channels * grid->out_channels;
   const double operations = 2.0 * CORDS_WINOGRAD_PLACES * (double)all * (double)numbers;
-  const int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
+  const int threads = CordsTileThreads(operations);
   Work w = Start(grid, type);
 
   PetscFunctionBegin;

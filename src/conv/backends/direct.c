@@ -17,9 +17,6 @@
 
 enum { CHUNK_TILES = 32, TAPS_MAX = 121 };
 
-/* Work that is worth a thread. */
-static const double operations_per_thread = 1e6;
-
 typedef struct {
   CordsConvShape shape;
   CordsType type;
@@ -127,7 +124,7 @@ static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteCla
 static void Run(const Data *d, const CordsRoute *route, PetscInt n, const void *x, const CordsFinish *finish)
 {
   double operations = CordsConvFlops(&d->shape) * n;
-  int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
+  int threads = CordsTileThreads(operations);
 
   for (PetscInt k = 0; k < route->class_count; k++) RunClass(d, route, &route->classes[k], n, x, finish, threads);
 }

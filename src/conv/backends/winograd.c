@@ -33,8 +33,6 @@ enum {
 static const size_t chunk_bytes = (size_t)320 << 10;
 /* Transformed weights that stay in the cache that cores share; beyond it reading them takes longer than multiplying. */
 static const double weights_bytes_max = 16.0 * (1 << 20);
-/* Work that is worth a thread. */
-static const double operations_per_thread = 1e6;
 
 /* From input to output, or back. */
 typedef struct {
@@ -184,7 +182,7 @@ static PetscErrorCode Run(const Data *d, const Direction *direction, PetscInt n,
 {
   const CordsWinogradGrid *g = &direction->grid;
   const double operations = 2.0 * PLACES * n * g->tiles * g->in_channels * g->out_channels;
-  const int threads = (int)PetscMax(1, PetscMin(omp_get_max_threads(), operations / operations_per_thread));
+  const int threads = CordsTileThreads(operations);
   Work w = {.direction = direction,
             .tile = CordsTileOperationsOf(d->type),
             .transform = CordsWinogradTransformOf(d->type),
