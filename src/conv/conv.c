@@ -182,18 +182,19 @@ PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-void CordsConvLaterBytes(CordsConv conv, double *own, double *shared)
+void CordsConvLaterBytes(CordsConv conv, PetscInt most, double *own, double *shared)
 {
   *own = *shared = 0;
-  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
-    const PetscBool counted =
-        (PetscBool)(k % CORDS_CONV_IMAGES_COUNT > 0 && conv->backends[k] == conv->backends[k - 1]);
-    double its_own = 0, its_shared = 0;
-    if (counted || !conv->backends[k]->later_bytes) continue;
-    conv->backends[k]->later_bytes(conv->data[k], (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT), &its_own,
-                                   &its_shared);
-    *own += its_own;
-    *shared = PetscMax(*shared, its_shared);
+  for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
+    const PetscInt one = Slot((CordsConvOperation)operation, 1), many = Slot((CordsConvOperation)operation, most);
+    for (PetscInt slot = PetscMin(one, many); slot <= PetscMax(one, many); slot++) {
+      const PetscBool counted = (PetscBool)(slot > PetscMin(one, many) && conv->backends[one] == conv->backends[many]);
+      double its_own = 0, its_shared = 0;
+      if (counted || !conv->backends[slot]->later_bytes) continue;
+      conv->backends[slot]->later_bytes(conv->data[slot], (CordsConvOperation)operation, &its_own, &its_shared);
+      *own += its_own;
+      *shared = PetscMax(*shared, its_shared);
+    }
   }
 }
 

@@ -82,9 +82,9 @@ PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvL
 void CordsConvMaskMultiply(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law,
                            const uint16_t *mask, const void *lambda, void *du);
 
-/* Bytes that this convolution will take when it is used in all operations: its own, and those it shares with others,
-   of which the most count. */
-void CordsConvLaterBytes(CordsConv conv, double *own, double *shared);
+/* Bytes that this convolution will take when it is used in all operations, for `most` images at a time or fewer: its
+   own, and those it shares with others, of which the most count. */
+void CordsConvLaterBytes(CordsConv conv, PetscInt most, double *own, double *shared);
 
 /* Multiply-adds ×2 of one forward pass of one image. */
 double CordsConvFlops(const CordsConvShape *shape);

@@ -89,13 +89,13 @@ PetscErrorCode CordsWeightsUpdate(CordsWeights weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-double CordsWeightsLaterBytes(CordsWeights weights)
+double CordsWeightsLaterBytes(CordsWeights weights, PetscInt most)
 {
   double bytes = 0, shared_most = 0;
 
   for (PetscInt k = 0; k < weights->model->architecture.connection_count; k++) {
     double own, shared;
-    CordsConvLaterBytes(weights->convs[k], &own, &shared);
+    CordsConvLaterBytes(weights->convs[k], most, &own, &shared);
     bytes += own;
     shared_most = PetscMax(shared_most, shared);
   }

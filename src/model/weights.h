@@ -22,8 +22,9 @@ PetscErrorCode CordsWeightsDestroy(CordsWeights *weights);
 /* Recompute w from g and v; call after the parameters have changed. */
 PetscErrorCode CordsWeightsUpdate(CordsWeights weights);
 
-/* Bytes that the convolutions will take when they are first used backwards and for weight gradients. */
-double CordsWeightsLaterBytes(CordsWeights weights);
+/* Bytes that the convolutions will take when they are first used backwards and for weight gradients, for `most` images
+   at a time or fewer. */
+double CordsWeightsLaterBytes(CordsWeights weights, PetscInt most);
 
 CordsConv CordsWeightsConv(CordsWeights weights, PetscInt connection);
 

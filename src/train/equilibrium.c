@@ -56,13 +56,15 @@ static PetscErrorCode PartBytes(CordsEquilibrium e, PetscInt images, double *byt
 
 static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, double limit_bytes)
 {
+  const double learning = CordsPlanLearningBytes(e->system, batch, batch);
   double one, two;
 
   PetscFunctionBegin;
   PetscCall(PartBytes(e, 1, &one));
   PetscCall(PartBytes(e, 2, &two));
-  PetscCall(CordsPlanParts(batch, one, two - one, enough_bytes, limit_bytes, CordsPlanLearningBytes(e->system, batch),
-                           &e->cost));
+  PetscCall(CordsPlanParts(batch, one, two - one, enough_bytes, limit_bytes, learning, &e->cost));
+  /* less, now that the images at a time are known */
+  e->cost.other_bytes += CordsPlanLearningBytes(e->system, batch, e->cost.images) - learning;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

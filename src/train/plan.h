@@ -69,8 +69,9 @@ PetscErrorCode CordsPlanParts(PetscInt batch, double one_bytes, double more_byte
 PetscErrorCode CordsPlanDescribeParts(const CordsPartsCost *cost, char **text);
 
 /* What learning takes beside states: weights backwards, gradient and two moments of the optimiser, the images of a
-   batch, and what kernels and libraries take for themselves; bytes. */
-double CordsPlanLearningBytes(CordsSystem system, PetscInt batch);
+   batch, and what kernels and libraries take for themselves; bytes.  most: images that a convolution is given at a time,
+   every step of every one counted. */
+double CordsPlanLearningBytes(CordsSystem system, PetscInt batch, PetscInt most);
 /* What a CordsInput of so many images takes. */
 double CordsPlanInputBytes(CordsSystem system, PetscInt images);
 

@@ -32,8 +32,8 @@ static double OtherBytes(CordsTrial t, PetscInt batch_local)
 {
   double states = 2.0 * CordsArchitectureNeurons(&CordsSystemModel(t->system)->architecture);
 
-  return CordsPlanLearningBytes(t->system, batch_local) + CordsPlanInputBytes(t->system, t->cost.plan.images) +
-         sizeof(float) * states;
+  return CordsPlanLearningBytes(t->system, batch_local, PETSC_MAX_INT) +
+         CordsPlanInputBytes(t->system, t->cost.plan.images) + sizeof(float) * states;
 }
 
 static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)

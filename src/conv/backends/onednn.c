@@ -1,15 +1,22 @@
 /* Convolution in float32 and bfloat16 by oneDNN, plain NHWC in and out; oneDNN chooses its own forms of the weights.
 
    A primitive is compiled for one number of images; a convolution keeps the ones it has used, because a run uses few
-   numbers again and again (a batch, a block of time steps, the last part of each). */
+   numbers again and again (a batch, a block of time steps, the last part of each).
+
+   What is more than a bare convolution is done here with its float32 sums, a few images at a time: as operations of
+   oneDNN that follow a convolution it is slower, most of all in bfloat16 on processors that multiply whole tiles (AMX).
+ */
 #include "conv/backend.h"
 #include "conv/pointwise.h"
 #include "conv/precision.h"
+#include "conv/register_tile.h"
+#include "conv/scratch.h"
 
 #include <dnnl.h>
 #include <string.h>
 
-typedef enum { FORWARD, FORWARD_ACCUMULATE, BACKWARD_DATA, BACKWARD_WEIGHTS } Kind;
+/* _SUMS: what a convolution gives is float32 whatever the images are */
+typedef enum { FORWARD, FORWARD_SUMS, BACKWARD_DATA, BACKWARD_DATA_SUMS, BACKWARD_WEIGHTS } Kind;
 
 /* Weights in one form; all forms hold the same numbers of type T. */
 typedef struct {
@@ -40,8 +47,11 @@ typedef struct {
 } Data;
 
 /* Room that is used only inside a call, so all convolutions of the process share it. */
-enum { PACKED_GRADIENT, PLAIN_GRADIENT, TERM, ROOMS };
+enum { PACKED_GRADIENT, PLAIN_GRADIENT, ROOMS };
 static CordsArray rooms[ROOMS];
+
+/* Sums of the images at a time: what stays in the second-level caches until it is finished. */
+static const size_t sums_bytes = (size_t)2 << 20;
 
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
@@ -74,6 +84,16 @@ static PetscBool Supports(const CordsConvShape *shape, CordsType type)
 static dnnl_data_type_t ImageType(CordsType type)
 {
   return type == CORDS_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+static PetscBool IsForward(Kind kind)
+{
+  return (PetscBool)(kind == FORWARD || kind == FORWARD_SUMS);
+}
+
+static PetscBool IsBackwardData(Kind kind)
+{
+  return (PetscBool)(kind == BACKWARD_DATA || kind == BACKWARD_DATA_SUMS);
 }
 
 static PetscErrorCode StartEngine(void)
@@ -131,6 +151,7 @@ static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void *
   DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, ImageType(type), dnnl_oihw));
   DnnlCall(dnnl_memory_create(&d->forms[0].memory, &plain, engine, DNNL_MEMORY_ALLOCATE));
   d->form_count = 1;
+  CordsScratchHold();
   DnnlCall(dnnl_memory_get_data_handle(d->forms[0].memory, &address));
   memset(address, 0, d->weight_count * CordsTypeSize(type));
   DnnlCall(dnnl_memory_desc_init_by_tag(&plain, 4, dims, dnnl_f32, dnnl_hwio));
@@ -189,6 +210,7 @@ static PetscErrorCode Destroy(void *data)
   for (PetscInt i = 0; i < d->primitive_count; i++) PetscCall(PrimitiveDestroy(&d->primitives[i]));
   for (PetscInt i = 0; i < d->form_count; i++) DnnlCall(dnnl_memory_destroy(d->forms[i].memory));
   DnnlCall(dnnl_memory_destroy(d->plain_gradient));
+  CordsScratchRelease();
   PetscCall(PetscFree(d));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -213,37 +235,30 @@ static PetscErrorCode Pack(void *data, const void *weights)
 static PetscErrorCode Describe(const CordsConvShape *s, CordsType type, Kind kind, PetscInt n,
                                dnnl_primitive_desc_t *described)
 {
+  const dnnl_data_type_t x_type = kind == BACKWARD_DATA_SUMS ? dnnl_f32 : ImageType(type);
+  const dnnl_data_type_t y_type = kind == FORWARD_SUMS ? dnnl_f32 : ImageType(type);
   dnnl_dims_t x_dims = {n, s->in_channels, s->in_rows, s->in_columns};
   dnnl_dims_t y_dims = {n, s->out_channels, s->out_rows, s->out_columns};
   dnnl_dims_t w_dims, strides = {s->stride, s->stride};
   dnnl_dims_t before = {s->pad_top, s->pad_left}, after = {s->pad_bottom, s->pad_right};
-  dnnl_memory_desc_t x, y, w;
+  dnnl_memory_desc_t x, x_hint, y, w;
   dnnl_convolution_desc_t convolution;
-  dnnl_primitive_attr_t attributes = NULL;
   dnnl_primitive_desc_t hint = NULL;
-  dnnl_post_ops_t post_ops;
 
   PetscFunctionBegin;
   WeightDims(s, w_dims);
-  DnnlCall(dnnl_memory_desc_init_by_tag(&x, 4, x_dims, ImageType(type), dnnl_nhwc));
-  DnnlCall(dnnl_memory_desc_init_by_tag(&y, 4, y_dims, ImageType(type), dnnl_nhwc));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&x, 4, x_dims, x_type, dnnl_nhwc));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&x_hint, 4, x_dims, ImageType(type), dnnl_nhwc));
+  DnnlCall(dnnl_memory_desc_init_by_tag(&y, 4, y_dims, y_type, dnnl_nhwc));
   DnnlCall(dnnl_memory_desc_init_by_tag(&w, 4, w_dims, ImageType(type), dnnl_format_tag_any));
-  DnnlCall(dnnl_convolution_forward_desc_init(&convolution, dnnl_forward_training, dnnl_convolution_direct, &x, &w,
+  DnnlCall(dnnl_convolution_forward_desc_init(&convolution, dnnl_forward_training, dnnl_convolution_direct, &x_hint, &w,
                                               NULL, &y, strides, before, after));
-  if (kind == FORWARD_ACCUMULATE) {
-    DnnlCall(dnnl_primitive_attr_create(&attributes));
-    DnnlCall(dnnl_post_ops_create(&post_ops));
-    DnnlCall(dnnl_post_ops_append_sum(post_ops, 1.0f));
-    DnnlCall(dnnl_primitive_attr_set_post_ops(attributes, post_ops));
-    DnnlCall(dnnl_post_ops_destroy(post_ops));
-  }
-  DnnlCall(dnnl_primitive_desc_create(&hint, &convolution, attributes, engine, NULL));
-  if (attributes) DnnlCall(dnnl_primitive_attr_destroy(attributes));
-  if (kind == FORWARD || kind == FORWARD_ACCUMULATE) {
+  DnnlCall(dnnl_primitive_desc_create(&hint, &convolution, NULL, engine, NULL));
+  if (IsForward(kind)) {
     *described = hint;
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  if (kind == BACKWARD_DATA) {
+  if (IsBackwardData(kind)) {
     DnnlCall(dnnl_convolution_backward_data_desc_init(&convolution, dnnl_convolution_direct, &x, &w, &y, strides,
                                                       before, after));
   } else {
@@ -288,11 +303,10 @@ static PetscErrorCode PrimitiveCreate(Data *d, Kind kind, PetscInt n, Primitive 
   p->n = n;
   PetscCall(Describe(&d->shape, d->type, kind, n, &described));
   DnnlCall(dnnl_primitive_create(&p->primitive, described));
-  PetscCall(MakeMemory(described, kind == BACKWARD_DATA ? dnnl_query_diff_src_md : dnnl_query_src_md, DNNL_MEMORY_NONE,
+  PetscCall(MakeMemory(described, IsBackwardData(kind) ? dnnl_query_diff_src_md : dnnl_query_src_md, DNNL_MEMORY_NONE,
                        &p->in));
-  PetscCall(MakeMemory(described,
-                       kind == BACKWARD_DATA || kind == BACKWARD_WEIGHTS ? dnnl_query_diff_dst_md : dnnl_query_dst_md,
-                       DNNL_MEMORY_NONE, &p->out));
+  PetscCall(
+      MakeMemory(described, IsForward(kind) ? dnnl_query_dst_md : dnnl_query_diff_dst_md, DNNL_MEMORY_NONE, &p->out));
   if (kind == BACKWARD_WEIGHTS)
     PetscCall(GradientCreate(d, described, p));
   else
@@ -322,10 +336,9 @@ static PetscErrorCode PrimitiveFor(Data *d, Kind kind, PetscInt n, Primitive **f
 static PetscErrorCode Execute(Primitive *p, const void *x, const void *y)
 {
   const Kind kind = p->kind;
-  dnnl_exec_arg_t arguments[] = {
-      {kind == BACKWARD_DATA ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, p->in},
-      {kind == BACKWARD_DATA || kind == BACKWARD_WEIGHTS ? DNNL_ARG_DIFF_DST : DNNL_ARG_DST, p->out},
-      {kind == BACKWARD_WEIGHTS ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, p->weights}};
+  dnnl_exec_arg_t arguments[] = {{IsBackwardData(kind) ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, p->in},
+                                 {IsForward(kind) ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, p->out},
+                                 {kind == BACKWARD_WEIGHTS ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, p->weights}};
 
   PetscFunctionBegin;
   DnnlCall(dnnl_memory_set_data_handle(p->in, (void *)x));
@@ -335,30 +348,140 @@ static PetscErrorCode Execute(Primitive *p, const void *x, const void *y)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The images that sums come from or go to, in the direction of a kind. */
+typedef struct {
+  size_t in_bytes;           /* of an image that is multiplied */
+  PetscInt pixels, channels; /* of its sums */
+} Direction;
+
+static Direction DirectionOf(const Data *d, PetscBool forward)
+{
+  const CordsConvShape *s = &d->shape;
+  const PetscInt x_pixels = s->in_rows * s->in_columns, y_pixels = s->out_rows * s->out_columns;
+  const size_t size = CordsTypeSize(d->type);
+
+  return forward ? (Direction){(size_t)x_pixels * s->in_channels * size, y_pixels, s->out_channels}
+                 : (Direction){(size_t)y_pixels * s->out_channels * size, x_pixels, s->in_channels};
+}
+
+/* Images whose sums are there at a time. */
+static PetscInt Together(const Direction *direction)
+{
+  const size_t image_bytes = (size_t)direction->pixels * direction->channels * sizeof(float);
+
+  return (PetscInt)PetscMax(sums_bytes / image_bytes, 1);
+}
+
+/* One pixel, whose sums need not begin where a vector may. */
+static void FinishPixel(const CordsTileOperations *tile, const CordsFinish *finish, const CordsTilePixel *where,
+                        PetscInt channels, const float *sums)
+{
+  enum { LANES = 16, WIDTH = CORDS_TILE_VECTORS_MAX };
+
+  for (PetscInt first = 0; first < channels; first += WIDTH * LANES) {
+    const PetscInt count = PetscMin(channels - first, WIDTH * LANES);
+    _Alignas(64) float aligned[WIDTH * LANES] = {0}; /* nothing is active beyond the last channel */
+    memcpy(aligned, sums + first, (size_t)count * sizeof(float));
+    tile->finish(finish, 1, (count + LANES - 1) / LANES, where, channels, first, aligned);
+  }
+}
+
+/* What becomes of the sums of `count` images from image `first` on. */
+static void FinishSums(const Data *d, const Direction *direction, const CordsFinish *finish, PetscInt first,
+                       PetscInt count, const float *sums)
+{
+  const CordsTileOperations *tile = CordsTileOperationsOf(d->type);
+  const PetscInt pixels = direction->pixels, channels = direction->channels;
+  const int threads = CordsTileThreads(16.0 * count * pixels * channels); /* a number is worth as many operations */
+
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (PetscInt p = 0; p < count * pixels; p++) {
+    const PetscInt image = first + p / pixels;
+    const size_t pixel = (size_t)(p % pixels);
+    const CordsTilePixel where = {(size_t)image * pixels + pixel, (size_t)(image % finish->period) * pixels + pixel};
+    const float *from = sums + (size_t)p * channels;
+    if (channels % 16 == 0)
+      tile->finish(finish, 1, channels / 16, &where, channels, 0, from);
+    else
+      FinishPixel(tile, finish, &where, channels, from);
+  }
+}
+
+/* A convolution, or its adjoint, and a finish. */
+static PetscErrorCode Run(Data *d, PetscBool forward, PetscInt n, const void *x, const CordsFinish *finish)
+{
+  const Direction direction = DirectionOf(d, forward);
+  const PetscInt together = PetscMin(Together(&direction), n);
+  float *sums;
+
+  PetscFunctionBegin;
+  PetscCall(CordsScratchGet((size_t)together * direction.pixels * direction.channels * sizeof(float), &sums));
+  for (PetscInt first = 0; first < n; first += together) {
+    const PetscInt count = PetscMin(together, n - first);
+    const char *images = (const char *)x + (size_t)first * direction.in_bytes;
+    Primitive *p;
+    PetscCall(PrimitiveFor(d, forward ? FORWARD_SUMS : BACKWARD_DATA_SUMS, count, &p));
+    PetscCall(Execute(p, forward ? images : (void *)sums, forward ? (void *)sums : images));
+    FinishSums(d, &direction, finish, first, count, sums);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
+{
+  const Direction direction = DirectionOf(data, (PetscBool)(operation == CORDS_CONV_FORWARD));
+
+  *own = *shared = 0;
+  if (operation != CORDS_CONV_BACKWARD_WEIGHTS)
+    *shared = (double)Together(&direction) * direction.pixels * direction.channels * (double)sizeof(float);
+}
+
 static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
 {
+  CordsFinish finish = CordsFinishPlain(start, period, y);
   Primitive *p;
 
   PetscFunctionBegin;
-  if (start) CordsConvFill(&((Data *)data)->shape, ((Data *)data)->type, n, start, period, y);
-  PetscCall(PrimitiveFor(data, start ? FORWARD_ACCUMULATE : FORWARD, n, &p));
-  PetscCall(Execute(p, x, y));
+  if (start) {
+    PetscCall(Run(data, PETSC_TRUE, n, x, &finish));
+  } else {
+    PetscCall(PrimitiveFor(data, FORWARD, n, &p));
+    PetscCall(Execute(p, x, y));
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
 {
-  Data *d = data;
-  size_t count = (size_t)n * d->shape.in_rows * d->shape.in_columns * d->shape.in_channels;
-  void *target = dx;
+  CordsFinish finish = CordsFinishPlain(dx, n, dx);
   Primitive *p;
 
   PetscFunctionBegin;
-  if (accumulate) PetscCall(Room(TERM, count * CordsTypeSize(d->type), &target));
-  PetscCall(PrimitiveFor(d, BACKWARD_DATA, n, &p));
-  PetscCall(Execute(p, target, dy));
-  if (accumulate) CordsAxpy(d->type, count, 1, target, dx);
+  if (accumulate) {
+    PetscCall(Run(data, PETSC_FALSE, n, dy, &finish));
+  } else {
+    PetscCall(PrimitiveFor(data, BACKWARD_DATA, n, &p));
+    PetscCall(Execute(p, dx, dy));
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Step(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
+                           PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
+{
+  Data *d = data;
+  CordsFinish finish = CordsFinishStep(d->shape.out_channels, law, z, period, r, r_next, x_next, mask);
+
+  return Run(d, PETSC_TRUE, n, x, &finish);
+}
+
+static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
+                                  const void *later, const uint16_t *mask, void *lambda, void *du_before)
+{
+  Data *d = data;
+  CordsFinish finish = CordsFinishStepAdjoint(d->shape.in_channels, n, law, g, later, mask, lambda, du_before);
+
+  return Run(d, PETSC_FALSE, n, du, &finish);
 }
 
 static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
@@ -391,6 +514,9 @@ const CordsConvBackendType cords_conv_backend_onednn = {.name = "onednn",
                                                         .create = Create,
                                                         .destroy = Destroy,
                                                         .pack = Pack,
+                                                        .later_bytes = LaterBytes,
                                                         .forward = Forward,
                                                         .backward_data = BackwardData,
-                                                        .backward_weights = BackwardWeights};
+                                                        .backward_weights = BackwardWeights,
+                                                        .step = Step,
+                                                        .step_adjoint = StepAdjoint};
