@@ -1,6 +1,7 @@
 /* What this machine can do at best on the threads of all ranks: multiply-adds in registers, BLAS' matrix products, a
    triad over memory, a file written and flushed. */
 #include "bench/benchmark.h"
+#include "bench/tile_peak.h"
 #include "conv/vector_types.h"
 #include "core/reduce.h"
 
@@ -84,6 +85,16 @@ static double PeakRate(CordsBench bench, void (*peak)(void), double numbers)
   return 2.0 * numbers * CHAINS * TURNS * omp_get_max_threads() / Best(bench, PEAK_TRIES, RunPeak, (void *)peak);
 }
 
+/* By vectors, or by the matrix unit if there is one. */
+static double PeakRateBf16(CordsBench bench)
+{
+  const double operations = CordsBenchTileOperations() * omp_get_max_threads();
+  const double by_vectors = PeakRate(bench, PeakBF16, 32);
+
+  if (operations == 0) return by_vectors;
+  return PetscMax(by_vectors, operations / Best(bench, PEAK_TRIES, RunPeak, (void *)CordsBenchTilePeak));
+}
+
 static void RunSgemm(void *data)
 {
   const PetscBLASInt n = GEMM_SIZE;
@@ -152,7 +163,7 @@ PetscErrorCode CordsBenchLimits(CordsBench bench)
   PetscCallMPI(MPI_Barrier(bench->context->comm));
   bench->limits[CORDS_LIMIT_F32] = PeakRate(bench, PeakF32, 16);
   bench->limits[CORDS_LIMIT_F64] = PeakRate(bench, PeakF64, 8);
-  bench->limits[CORDS_LIMIT_BF16] = PeakRate(bench, PeakBF16, 32);
+  bench->limits[CORDS_LIMIT_BF16] = PeakRateBf16(bench);
   bench->gemm[CORDS_LIMIT_F64] = operations / Best(bench, TRIES, RunDgemm, work.data);
   bench->limits[CORDS_LIMIT_MEMORY] = 1.5 * TRIAD_NUMBERS * sizeof(double) / Best(bench, TRIES, RunTriad, work.data);
   for (size_t k = 0; k < (size_t)3 * GEMM_SIZE * GEMM_SIZE; k++) ((float *)work.data)[k] = 1.0f / (float)(k % 97 + 1);
