@@ -76,9 +76,10 @@ PetscBool CordsH5TestFailure(void)
   return PETSC_TRUE;
 }
 
-/* HDF5 keeps a file whose data it could not write open and tries again at exit, where it fails again.  So a file that
-   is given up gets a descriptor on anonymous memory in place of the one on the full disk: the few blocks that are
-   still to be written go there, and closing works.  The memory is sparse. */
+/* HDF5 frees a file that it could not close but keeps its id, and crashes on it at exit.  So a file that is given up
+   gets a descriptor on anonymous memory in place of the one on the full disk: the few blocks that are still to be
+   written go there, and closing works.  The memory is sparse.  A flush that failed half-way leaves the list of what is
+   to be flushed in use; one more complains of that, does its work and tidies up, which closing would not survive. */
 static void RedirectToMemoryHere(CordsH5 file)
 {
   void *handle = NULL;
@@ -89,6 +90,7 @@ static void RedirectToMemoryHere(CordsH5 file)
   if (memory < 0) return;
   dup2(memory, *(int *)handle);
   close(memory);
+  H5Fflush(file->id, H5F_SCOPE_GLOBAL);
 }
 
 static void GiveUpHere(CordsH5 file)

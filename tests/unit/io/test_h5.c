@@ -5,6 +5,7 @@
 
 #include <hdf5.h>
 #include <math.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -422,34 +423,96 @@ static PetscErrorCode WriteUntilFull(const char *path)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* A real full file system, if this process may make one (root). */
-static void FullFileSystem(void **state)
+/* Make a small file system, if this process may (root); all ranks get the answer. */
+static int Mount(const char *folder, int kilobytes)
 {
-  const char *path, *folder = SupportPath("small");
-  char command[PETSC_MAX_PATH_LEN + 64], part[PETSC_MAX_PATH_LEN];
+  char command[PETSC_MAX_PATH_LEN + 64];
   int mounted = 0;
 
-  snprintf(command, sizeof command, "mkdir '%s' && mount -t tmpfs -o size=200k none '%s' 2>/dev/null", folder, folder);
+  snprintf(command, sizeof command, "mkdir '%s' && mount -t tmpfs -o size=%dk none '%s' 2>/dev/null", folder, kilobytes,
+           folder);
   if (support_context.rank == 0) mounted = !system(command);
   SupportCall(MPI_Bcast(&mounted, 1, MPI_INT, 0, support_context.comm));
-  if (!mounted) skip();
-  path = SupportPath("small/x.h5");
-  snprintf(part, sizeof part, "%s.part", path);
-  for (int i = 0; i < 2; i++) {
-    ExpectWords(SupportExpectUserError(i ? WriteUntilFull(path) : WriteFile(path)), path, "No space left on device");
-    Barrier(); /* rank 0 has removed it now, and does not make the next before the others have looked */
-    assert_false(Exists(part));
-    assert_false(Exists(path));
-    Barrier();
-  }
+  return mounted;
+}
+
+static void Unmount(const char *folder)
+{
+  char command[PETSC_MAX_PATH_LEN + 64];
+
   snprintf(command, sizeof command, "umount '%s'", folder);
   if (support_context.rank == 0) assert_int_equal(system(command), 0);
 }
 
+/* The disk was full: the sentence, and nothing there. */
+static void ExpectFull(const char *path, PetscErrorCode (*write)(const char *))
+{
+  char part[PETSC_MAX_PATH_LEN];
+
+  snprintf(part, sizeof part, "%s.part", path);
+  ExpectWords(SupportExpectUserError(write(path)), path, "No space left on device");
+  Barrier(); /* rank 0 has removed it now, and does not make the next before the others have looked */
+  assert_false(Exists(part));
+  assert_false(Exists(path));
+  assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_FILE), 0); /* or HDF5 may crash at exit */
+  Barrier();
+}
+
+static void FullFileSystem(void **state)
+{
+  const char *folder = SupportPath("small"), *path = SupportPath("small/x.h5");
+
+  if (!Mount(folder, 200)) skip();
+  ExpectFull(path, WriteFile);
+  ExpectFull(path, WriteUntilFull);
+  Unmount(folder);
+}
+
+/* Numbers, which are written at once, between attributes, which are written by the flush, not all in one piece. */
+static PetscErrorCode WriteByTurns(const char *path)
+{
+  static char words[40000];
+  static const double numbers[300];
+  char name[32];
+  CordsSchema schema = {name, "row", "1", "nothing"};
+  CordsH5 file;
+
+  PetscFunctionBegin;
+  memset(words, 'x', sizeof words - 1);
+  PetscCall(CordsH5Create(&support_context, path, &file));
+  for (int k = 0; k < 5; k++) {
+    snprintf(name, sizeof name, "array%d", k);
+    PetscCall(CordsH5WriteArray(file, &schema, CORDS_FILE_F64, 1, (PetscInt64[]){300}, numbers));
+    PetscCall(CordsH5WriteText(file, name, "words", words));
+  }
+  PetscCall(CordsH5Commit(&file));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Wherever in the last flush the disk runs full: HDF5 would crash at the end of the process if the file stayed open. */
+static void FullInTheFlush(void **state)
+{
+  enum { PAGE = 4096, PAGES = 64, FEWEST = 2, MOST = 48 }; /* pages that are left; the file takes more */
+  const char *folder = SupportPath("pages"), *path = SupportPath("pages/x.h5"), *filler = SupportPath("pages/filler");
+
+  if (!Mount(folder, PAGES * PAGE / 1024)) skip();
+  for (int left = FEWEST; left <= MOST; left++) {
+    if (support_context.rank == 0) {
+      int file = open(filler, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+
+      assert_true(file >= 0 && !posix_fallocate(file, 0, (PAGES - left) * PAGE));
+      close(file);
+    }
+    Barrier();
+    ExpectFull(path, WriteByTurns);
+  }
+  Unmount(folder);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(FullDisk),       cmocka_unit_test(RoundTrip),           cmocka_unit_test(WrongContents),
-    cmocka_unit_test(WrongFiles),     cmocka_unit_test(DamagedFiles),        cmocka_unit_test(Dropped),
-    cmocka_unit_test(FullFileSystem), cmocka_unit_test(DamagedForeignFiles),
+    cmocka_unit_test(FullDisk),       cmocka_unit_test(RoundTrip),      cmocka_unit_test(WrongContents),
+    cmocka_unit_test(WrongFiles),     cmocka_unit_test(DamagedFiles),   cmocka_unit_test(Dropped),
+    cmocka_unit_test(FullFileSystem), cmocka_unit_test(FullInTheFlush), cmocka_unit_test(DamagedForeignFiles),
 };
 
 SUPPORT_MAIN(tests)
