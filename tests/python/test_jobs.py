@@ -5,7 +5,6 @@ import math
 import os
 import pathlib
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -13,6 +12,7 @@ import h5py
 import yaml
 
 import slurm  # tests/support
+from scratch import Scratch
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 SUBMIT = SOURCE / "jobs" / "submit.py"
@@ -55,7 +55,7 @@ class Script(unittest.TestCase):
     """What --dry-run prints."""
 
     def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = Scratch()
         self.addCleanup(self.folder.cleanup)
 
     def script(self, *words, **changes):
@@ -143,7 +143,7 @@ class Training(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="cords-jobs-")
+        folder = Scratch(prefix="cords-jobs-")
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
         cls.cluster = slurm.Cluster(cls.folder / "slurm")

@@ -9,12 +9,13 @@ import os
 import pathlib
 import struct
 import subprocess
-import tempfile
 import unittest
 
 import h5py
 import numpy
 import yaml
+
+from scratch import Scratch
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 CORDS = os.environ.get("CORDS", str(SOURCE / "build" / "cords"))
@@ -58,7 +59,7 @@ def run(*words, ranks=1, timeout=SECONDS_MAX, **changes):
 
 def statuses(*words, ranks, timeout=SECONDS_MAX):
     """The exit status of each rank.  A shell around each rank keeps mpirun from ending the others at the first."""
-    with tempfile.TemporaryDirectory(prefix="cords-ranks-") as folder:
+    with Scratch(prefix="cords-ranks-") as folder:
         shell = '"$@"; echo $? > "$0/$OMPI_COMM_WORLD_RANK"'
         subprocess.run(["mpirun", "-n", str(ranks), "sh", "-c", shell, folder, *command(*words)], env=environment(),
                        capture_output=True, timeout=timeout, check=True)
@@ -127,7 +128,7 @@ class Test(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        folder = tempfile.TemporaryDirectory(prefix="cords-commands-")
+        folder = Scratch(prefix="cords-commands-")
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
         cls.config = cls.write_config("train.yaml", cls.configuration)
