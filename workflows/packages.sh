@@ -4,6 +4,7 @@
 #   bash workflows/packages.sh build          to compile cords
 #   bash workflows/packages.sh build demo     ... and run workflows/demo.sh
 #   bash workflows/packages.sh build demo test    ... and run tests/run.sh
+#   bash workflows/packages.sh build bench    ... and compare with PyTorch in `cords bench peer`
 set -euo pipefail
 
 packages_build=(cmake ninja-build gcc libc6-dev pkg-config git
@@ -12,6 +13,7 @@ packages_build=(cmake ninja-build gcc libc6-dev pkg-config git
 packages_demo=(dataset-fashion-mnist snakemake python3 python3-h5py python3-numpy python3-scipy
   python3-matplotlib python3-jinja2 python3-yaml python3-jsonschema)
 packages_test=(libcmocka-dev slurmctld slurmd slurm-client munge procps mount)
+packages_bench=(python3 python3-torch python3-h5py python3-numpy)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -19,8 +21,9 @@ for group in "${@:-build}"; do
     build) wanted+=("${packages_build[@]}") ;;
     demo) wanted+=("${packages_demo[@]}") ;;
     test) wanted+=("${packages_test[@]}") ;;
+    bench) wanted+=("${packages_bench[@]}") ;;
     *)
-      echo "packages.sh: unknown group '$group'; there are build, demo and test" >&2
+      echo "packages.sh: unknown group '$group'; there are build, demo, test and bench" >&2
       exit 2
       ;;
   esac

@@ -119,8 +119,8 @@ PetscErrorCode CordsPeerAsk(CordsPeer peer, const char *request, CordsPeerAnswer
   Send(peer, request);
   if (getline(&peer->line, &peer->line_capacity, peer->answers) <= 0) {
     CordsUserError(PETSC_COMM_SELF,
-                   "%s: ended without an answer to '%s' (it needs PyTorch and h5py: Debian's python3-torch and "
-                   "python3-h5py; and the memory for all steps: -peer_steps)",
+                   "%s: ended without an answer to '%s' (it needs Debian's python3-torch and python3-h5py, `bash "
+                   "workflows/packages.sh bench`; and the memory for all steps: -peer_steps)",
                    peer->command, request);
   }
   peer->line[strcspn(peer->line, "\n")] = 0;

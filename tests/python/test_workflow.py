@@ -7,11 +7,12 @@ import pathlib
 import re
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
 import yaml
+
+from scratch import Scratch  # tests/support
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 WORKFLOWS = SOURCE / "workflows"
@@ -39,9 +40,36 @@ TRAINING = {
 }
 
 
+class Packages(unittest.TestCase):
+    """What packages.sh wants to install, told to a user who may not."""
+
+    def asked(self, *groups):
+        folder = Scratch(prefix="cords-packages-")
+        self.addCleanup(folder.cleanup)
+        for name, lines in (("dpkg-query", "exit 1"), ("id", "echo 1000")):  # nothing is installed; not root
+            path = pathlib.Path(folder.name) / name
+            path.write_text(f"#!/bin/sh\n{lines}\n")
+            path.chmod(0o755)
+        done = subprocess.run(["bash", WORKFLOWS / "packages.sh", *groups], text=True, stderr=subprocess.PIPE,
+                              env=dict(os.environ, PATH=f"{folder.name}:{os.environ['PATH']}"))
+        return done.returncode, done.stderr
+
+    def test_groups(self):
+        for group, package in (("build", "slepc-dev"), ("demo", "snakemake"), ("test", "libcmocka-dev"),
+                               ("bench", "python3-torch")):
+            status, told = self.asked(group)
+            self.assertEqual(status, 1)
+            self.assertIn("as root run: apt-get install", told)
+            self.assertIn(f" {package}", told)
+            self.assertEqual("slepc-dev" in told, group == "build")
+        status, told = self.asked("build", "nonsense")
+        self.assertEqual(status, 2)
+        self.assertIn("unknown group 'nonsense'; there are build, demo, test and bench", told)
+
+
 class Workflow(unittest.TestCase):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="cords-workflow-")
+        folder = Scratch(prefix="cords-workflow-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.run_folder = self.folder / "run"
