@@ -1,6 +1,7 @@
 #include "bench/benchmark.h"
 #include "cli/command.h"
 #include "conv/choice.h"
+#include "core/blas.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "core/registry.h"
@@ -52,17 +53,30 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The library of matrix products and, if it says so, whose kernels it runs. */
+static void BlasName(size_t length, char *text)
+{
+  const char *kernels = CordsBlasKernels();
+
+  snprintf(text, length, "BLAS");
+  if (kernels) snprintf(text, length, "BLAS (OpenBLAS for %s)", kernels);
+}
+
 static PetscErrorCode PrintLimits(CordsContext context)
 {
   const double *limits = bench.limits, *gemm = bench.gemm;
+  char blas[64], advice[256];
 
   PetscFunctionBegin;
+  BlasName(sizeof blas, blas);
+  CordsBlasAdvice(sizeof advice, advice);
   PetscCall(CordsLog(context, "limits of %d rank%s with %d thread%s, what shares refer to:\n", (int)context->size,
                      context->size > 1 ? "s" : "", omp_get_max_threads(), omp_get_max_threads() > 1 ? "s" : ""));
   PetscCall(CordsLog(context, "  multiply-adds in registers: f32 %.0f, bf16 %.0f, f64 %.0f GFLOP/s\n",
                      limits[CORDS_LIMIT_F32] * 1e-9, limits[CORDS_LIMIT_BF16] * 1e-9, limits[CORDS_LIMIT_F64] * 1e-9));
-  PetscCall(CordsLog(context, "  matrix product of BLAS: f32 %.0f, f64 %.0f GFLOP/s\n", gemm[CORDS_LIMIT_F32] * 1e-9,
-                     gemm[CORDS_LIMIT_F64] * 1e-9));
+  PetscCall(CordsLog(context, "  matrix product of %s: f32 %.0f, f64 %.0f GFLOP/s\n", blas,
+                     gemm[CORDS_LIMIT_F32] * 1e-9, gemm[CORDS_LIMIT_F64] * 1e-9));
+  if (advice[0]) PetscCall(CordsLog(context, "    %s\n", advice));
   PetscCall(CordsLog(context, "  memory %.1f GB/s, file written and flushed %.2f GB/s\n\n",
                      limits[CORDS_LIMIT_MEMORY] * 1e-9, limits[CORDS_LIMIT_FILE] * 1e-9));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -108,9 +122,12 @@ static PetscErrorCode Write(CordsContext context)
 {
   PetscInt64 name_length = NAME_LENGTH, backend_length = BACKEND_LENGTH;
   CordsResults results;
+  char blas[64];
 
   PetscFunctionBegin;
   PetscCall(CordsResultsCreate(context, output, &results));
+  BlasName(sizeof blas, blas);
+  PetscCall(CordsH5WriteText(CordsResultsFile(results), "bench", "blas", blas));
   PetscCall(CordsResultsDeclare(results, &name_schema, CORDS_FILE_U8, 1, &name_length));
   PetscCall(CordsResultsDeclare(results, &backend_schema, CORDS_FILE_U8, 1, &backend_length));
   PetscCall(CordsResultsDeclare(results, &limit_schema, CORDS_FILE_I64, 0, NULL));

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include "conv/choice.h"
+#include "core/blas.h"
 #include "core/config.h"
 #include "core/registry.h"
 #include "data/dataset.h"
@@ -151,13 +152,15 @@ static PetscErrorCode PrintFile(CordsContext context, const char *path)
 
 static PetscErrorCode PrintAll(void)
 {
-  char *libraries;
+  char *libraries, advice[256];
 
   PetscFunctionBegin;
   for (size_t k = 0; k < TABLE_COUNT; k++) PetscCall(PrintThing(k));
   PetscCall(PrintPresets());
   PetscCall(CordsRunInfoLibraries(&libraries));
   printf("libraries\n%s\n", libraries);
+  CordsBlasAdvice(sizeof advice, advice);
+  if (advice[0]) printf("%s\n", advice);
   PetscCall(PetscFree(libraries));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

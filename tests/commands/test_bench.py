@@ -68,6 +68,7 @@ class Real(commands.Test):
                 self.assertEqual(len(array), len(file["bench/amount"]))
             values = {name: array[()] for name, array in file["bench"].items()}
             self.assertEqual(text(file["run"].attrs["command"]), "bench")
+            self.assertIn(f"matrix product of {text(file['bench'].attrs['blas'])}: f32 ", printed)
         self.assertTrue((values["median"] > 0).all() and (values["amount"] > 0).all())
         limited = values["limit"] > 0
         self.assertTrue((values["ratio"][limited] > 0).all() and (values["ratio"][~limited] == 0).all())
@@ -86,6 +87,23 @@ class Real(commands.Test):
     def test_loader_without_data_is_said(self):
         printed = self.done("bench", "loader", *TINY, "-repetitions", 1, "-scratch", self.folder)
         self.assertIn("loader     left out: give the directory of fashion_mnist with -data", printed)
+
+
+class Blas(commands.Test):
+    def test_kernels_of_openblas_are_named(self):
+        """And what to set where they are older than the processor."""
+        words = ["bench", "jacobian", *TINY, "-repetitions", 1, "-scratch", self.folder]
+        libraries = self.done("info")
+        if "OpenBLAS" not in libraries:
+            self.skipTest("BLAS is another library")
+        with open("/proc/cpuinfo") as file:
+            wide = bool(re.search(r"\bavx2\b", file.read()))
+        for kernels, advised in (("Prescott", wide), ("Nehalem", False)):  # every x86-64 processor runs these
+            self.assertIn(f"matrix product of BLAS (OpenBLAS for {kernels}): f32 ",
+                          printed := self.done(*words, OPENBLAS_CORETYPE=kernels))
+            information = self.done("info", OPENBLAS_CORETYPE=kernels)
+            for told in (printed, information):
+                self.assertEqual("OPENBLAS_CORETYPE=" in told, advised)
 
 
 class Kernels(commands.Test):
@@ -174,7 +192,8 @@ class Peer(commands.Test):
         script.write_text("raise SystemExit(1)\n")
         self.assert_mistake([*words, "-peer_script", self.folder / "none.py"], "-peer_script", "none.py")
         self.assert_mistake([*words, "-peer_python", "/none/python"], "-peer_python /none/python")
-        self.assert_mistake([*words, "-peer_script", script], "dies.py", "without an answer", "python3-torch")
+        self.assert_mistake([*words, "-peer_script", script], "dies.py", "without an answer", "python3-torch",
+                            "packages.sh bench")
 
     def test_dry(self):
         printed = self.done("bench", "peer", "-dry", "-peer_steps", 100)
