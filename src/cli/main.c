@@ -5,6 +5,7 @@
 #include "core/version.h"
 
 #include <ctype.h>
+#include <signal.h>
 #include <slepcsys.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,10 +28,12 @@ static void PrintUsage(void)
          "value ...\n\n",
          cords_version);
   for (int k = 0; k < COMMAND_COUNT; k++) printf("  %-10s %s\n", commands[k]->name, commands[k]->about);
-  printf("\ncords COMMAND -help lists the options of a command.\n"
-         "exit status: %d done, %d error in cords, %d error in input or options, %d stopped by SIGTERM or SIGUSR1 "
-         "after saving\n",
-         CORDS_EXIT_SUCCESS, CORDS_EXIT_INTERNAL, CORDS_EXIT_USER, CORDS_EXIT_STOPPED);
+  printf(
+      "\ncords COMMAND -help lists the options of a command, cords COMMAND -help solvers those of its PETSc and SLEPc "
+      "solvers.\n"
+      "exit status: %d done, %d error in cords, %d error in input or options, %d stopped by SIGTERM or SIGUSR1 "
+      "after saving\n",
+      CORDS_EXIT_SUCCESS, CORDS_EXIT_INTERNAL, CORDS_EXIT_USER, CORDS_EXIT_STOPPED);
 }
 
 static PetscBool IsOption(const char *word)
@@ -73,6 +76,17 @@ static PetscErrorCode FindCommand(const char *name, const CordsCommandType **com
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscErrorCode PrintHelp(const CordsCommandType *command, const char *argument)
+{
+  char name[64], heading[256];
+
+  PetscFunctionBegin;
+  snprintf(name, sizeof name, "%s%s%s", command->name, argument[0] ? " " : "", argument);
+  snprintf(heading, sizeof heading, "cords %s %s\n%s", command->name, command->usage, command->about);
+  PetscCall(CordsConfigPrintHelp(name, heading));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscErrorCode Run(const char *const words[2], const char *stray, int *exit_status)
 {
   const CordsCommandType *command;
@@ -86,8 +100,7 @@ static PetscErrorCode Run(const char *const words[2], const char *stray, int *ex
   PetscCall(CordsContextInitialize(PETSC_COMM_WORLD, &context));
   PetscCall(command->configure(&context, words[1]));
   if (CordsConfigHelp()) {
-    if (context.rank == 0) printf("cords %s %s\n%s\n\n", command->name, command->usage, command->about);
-    PetscCall(CordsConfigPrintHelp());
+    PetscCall(PrintHelp(command, words[1]));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsConfigCheck());
@@ -104,6 +117,7 @@ int main(int argc, char **argv)
 
   TakeWords(&argc, argv, words, &stray);
   if (SlepcInitialize(&argc, &all, NULL, NULL)) return CORDS_EXIT_INTERNAL;
+  signal(SIGPIPE, SIG_IGN); /* results go to files: nothing ends because nobody reads what is printed any more */
   if (MPI_Comm_rank(PETSC_COMM_WORLD, &rank) || CordsErrorHandlerPush()) return CORDS_EXIT_INTERNAL;
   if (!words[0][0]) {
     if (rank == 0) PrintUsage();

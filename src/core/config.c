@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KNOWN_MAX = 512, TEXT_MAX = 192 };
+enum { KNOWN_MAX = 512, TEXT_MAX = 192, SOLVER_MAX = 16 };
 
 /* One declared option, for -help and for suggestions. */
 typedef struct {
@@ -19,7 +19,11 @@ typedef struct {
 
 static KnownOption known[KNOWN_MAX];
 static PetscInt known_count;
-static PetscBool help_asked;
+static PetscBool help_asked, solvers_asked; /* -help; -help solvers */
+
+/* Lines of -help about options that PETSc reads. */
+static char solvers[SOLVER_MAX][TEXT_MAX * 2];
+static PetscInt solver_count;
 
 /* PETSc reads these late or elsewhere, so PetscOptionsLeftGet may list them although they are right. */
 static const char *const read_late[] = {
@@ -48,6 +52,39 @@ PetscErrorCode CordsConfigKnow(const char *name)
 {
   PetscFunctionBegin;
   PetscCall(Know(name, "", "", ""));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConfigSolver(const char *start, const char *about, const char *example, const char *page)
+{
+  char pattern[64], line[TEXT_MAX * 2];
+
+  PetscFunctionBegin;
+  snprintf(pattern, sizeof pattern, "%s...", start);
+  snprintf(line, sizeof line, "  %-30s %s, as in %s%s; manual page %s", pattern, about, start, example, page);
+  for (PetscInt i = 0; i < solver_count; i++) {
+    if (strcmp(solvers[i], line) == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCheck(solver_count < SOLVER_MAX, PETSC_COMM_SELF, PETSC_ERR_PLIB, "more than %d solvers", SOLVER_MAX);
+  snprintf(solvers[solver_count++], sizeof solvers[0], "%s", line);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* PETSc's objects print all their options when they are made, on each process; one is enough. */
+static PetscErrorCode ReadHelp(void)
+{
+  char what[TEXT_MAX];
+  PetscMPIInt rank;
+
+  PetscFunctionBegin;
+  PetscCall(PetscOptionsGetString(NULL, NULL, "-cords_help", what, sizeof what, &help_asked));
+  if (!help_asked || !what[0]) PetscFunctionReturn(PETSC_SUCCESS);
+  CordsCheckUser(strcmp(what, "solvers") == 0, PETSC_COMM_WORLD,
+                 "-help %s: there is -help alone, and -help solvers for the options of PETSc's and SLEPc's solvers",
+                 what);
+  solvers_asked = PETSC_TRUE;
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (rank == 0) PetscCall(PetscOptionsSetValue(NULL, "-help", NULL));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -117,7 +154,7 @@ PetscErrorCode CordsConfigBegin(void)
   PetscErrorCode ierr;
 
   PetscFunctionBegin;
-  PetscCall(PetscOptionsHasName(NULL, NULL, "-cords_help", &help_asked));
+  PetscCall(ReadHelp());
   PetscCall(CordsOptionString("-config", "YAML file with options; nested keys are joined by '_'", sizeof path, path));
   if (!path[0] || help_asked) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(CheckYamlReadable(path));
@@ -139,19 +176,30 @@ PetscBool CordsConfigHelp(void)
   return help_asked;
 }
 
-PetscErrorCode CordsConfigPrintHelp(void)
+static void PrintOptions(void)
 {
-  PetscMPIInt rank;
-
-  PetscFunctionBegin;
-  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
-  for (PetscInt i = 0; i < known_count && rank == 0; i++) {
+  for (PetscInt i = 0; i < known_count; i++) {
     char usage[TEXT_MAX * 2];
     if (!known[i].about[0]) continue;
     snprintf(usage, sizeof usage, "%s <%s%s%s>", known[i].name, known[i].standard, known[i].unit[0] ? " " : "",
              known[i].unit);
     printf("  %-46s %s\n", usage, known[i].about);
   }
+}
+
+PetscErrorCode CordsConfigPrintHelp(const char *command, const char *heading)
+{
+  PetscMPIInt rank;
+
+  PetscFunctionBegin;
+  CordsCheckUser(!solvers_asked || solver_count, PETSC_COMM_WORLD,
+                 "-help solvers: cords %s has no solver of PETSc or SLEPc with options; -help lists its own", command);
+  PetscCallMPI(MPI_Comm_rank(PETSC_COMM_WORLD, &rank));
+  if (solvers_asked || rank > 0) PetscFunctionReturn(PETSC_SUCCESS);
+  printf("%s\n\n", heading);
+  PrintOptions();
+  if (solver_count) printf("\nRead by PETSc and SLEPc; cords %s -help solvers lists all:\n", command);
+  for (PetscInt i = 0; i < solver_count; i++) printf("%s\n", solvers[i]);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -16,17 +16,24 @@
 /* Read -config and note whether -help was asked.  Collective.  Errors: unreadable or malformed YAML. */
 PetscErrorCode CordsConfigBegin(void);
 
-/* True if -help was given: then nothing but declaring options may happen. */
+/* True if -help was given: then nothing but declaring options may happen.  With `-help solvers` PETSc prints all
+   options of each of its objects that configure makes. */
 PetscBool CordsConfigHelp(void);
 
-/* Print the options declared so far, one line each.  Rank 0 prints. */
-PetscErrorCode CordsConfigPrintHelp(void);
+/* Print the heading, the options declared so far, one line each, and the prefixes of solvers; nothing after `-help
+   solvers`, which has printed.  command: as typed, such as "analyse stability".  Rank 0 prints.  Errors (user): `-help
+   solvers` where there are none. */
+PetscErrorCode CordsConfigPrintHelp(const char *command, const char *heading);
 
 /* Stop if an option was given that no part declared, naming the closest declared one.  Collective. */
 PetscErrorCode CordsConfigCheck(void);
 
 /* Names that a library object reads itself (SNES, KSP, EPS): "-fixed_points_snes_rtol".  Used for suggestions. */
 PetscErrorCode CordsConfigKnow(const char *name);
+
+/* Tell on the -help page that PETSc reads options that begin with `start`, such as "-fixed_points_ksp_": what for, one
+   example and the manual page that lists them.  Copied. */
+PetscErrorCode CordsConfigSolver(const char *start, const char *about, const char *example, const char *page);
 
 /* The options as used, as YAML-like lines "-name value"; PetscFree by the caller. */
 PetscErrorCode CordsConfigUsed(char **text);

@@ -45,11 +45,24 @@ static PetscErrorCode Know(const char *prefix, size_t count, const char *const l
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscErrorCode Tell(const char *prefix, const char *part, const char *about, const char *example,
+                           const char *page)
+{
+  char start[96];
+
+  PetscFunctionBegin;
+  snprintf(start, sizeof start, "-%s%s", prefix, part);
+  PetscCall(CordsConfigSolver(start, about, example, page));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsNewtonConfigure(const CordsNewtonDefaults *d)
 {
   SNES snes;
 
   PetscFunctionBegin;
+  PetscCall(Tell(d->prefix, "snes_", "Newton's method", "linesearch_type basic", "SNESSetFromOptions"));
+  PetscCall(Tell(d->prefix, "ksp_", "its linear systems", "type bcgs", "KSPSetFromOptions"));
   PetscCall(Know(d->prefix, PETSC_STATIC_ARRAY_LENGTH(names), names));
   if (d->own_tolerances) PetscCall(Know(d->prefix, PETSC_STATIC_ARRAY_LENGTH(tolerance_names), tolerance_names));
   PetscCall(CordsNewtonCreate(d, &snes));

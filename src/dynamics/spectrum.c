@@ -40,6 +40,7 @@ PetscErrorCode CordsSpectrumConfigure(CordsSpectrumSettings *settings)
   PetscCall(CordsOptionReal("-stability_tolerance", "relative residual of an eigenpair asked for", "", 1e-12, 1,
                             &settings->tolerance));
   for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(solver_options); i++) PetscCall(CordsConfigKnow(solver_options[i]));
+  PetscCall(CordsConfigSolver("-stability_eps_", "the eigenvalue solver", "ncv 200", "EPSSetFromOptions"));
   PetscCall(CreateEps(&eps)); /* reads the options of EPS, so that they are known before the work */
   PetscCall(EPSSetFromOptions(eps));
   PetscCall(EPSDestroy(&eps));

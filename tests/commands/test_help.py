@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import subprocess
 import unittest
 
 import commands  # tests/support
@@ -13,15 +14,22 @@ OPTION = re.compile(r"^  (-\w+) <(.*?)>\s+(\S.*)$")
 
 class Help(commands.Test):
     def options(self, *words):
-        """Of -help: name to (default and unit, meaning).  Everything after the first paragraph must be options."""
+        """Of -help: name to (default and unit, meaning).  All lines of the second paragraph must be options."""
         result = commands.run(*words, "-help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         found = {}
-        for line in result.stdout.split("\n\n", 1)[1].splitlines():
+        for line in result.stdout.split("\n\n")[1].splitlines():
             self.assertRegex(line, OPTION)
             name, default, about = OPTION.match(line).groups()
             found[name] = default, about
         return found
+
+    def mistake(self, *words):
+        """The one sentence of a command that fails."""
+        result = commands.run(*words)
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"\Acords: .*\n\Z")
+        return result.stderr
 
     def test_usage(self):
         for words, status in (([], 2), (["-help"], 0), (["--help"], 0), (["-h"], 0), (["-frobnicate"], 2)):
@@ -55,6 +63,38 @@ class Help(commands.Test):
                            if re.match(r"-(eps|st|ksp|pc|snes|mat|vec|log_view|options|malloc|on_error)", name)
                            and not name.startswith(("-stability", "-stages"))]
                 self.assertEqual(foreign, [], "PETSc's options")
+
+    def test_solvers_of_commands(self):
+        """-help names the prefixes of PETSc's and SLEPc's options with an example; -help solvers lists all."""
+        for words, expected in (
+                (["train"], {"-equilibrium_snes_": "SNESSetFromOptions", "-equilibrium_ksp_": "KSPSetFromOptions"}),
+                (["analyse", "fixed_points"], {"-fixed_points_snes_": "SNESSetFromOptions",
+                                               "-fixed_points_ksp_": "KSPSetFromOptions"}),
+                (["analyse", "stability"], {"-stability_eps_": "EPSSetFromOptions"})):
+            with self.subTest(words):
+                title, *lines = self.done(*words, "-help").split("\n\n")[2].splitlines()
+                self.assertIn(f"cords {' '.join(words)} -help solvers", title)
+                listed = self.done(*words, "-help", "solvers")
+                found = {}
+                for line in lines:
+                    start, example, page = re.match(r"^  (-\w+_)\.\.\. .*, as in (-\w+ \S+); manual page (\w+)$", line).groups()
+                    self.assertTrue(example.startswith(start))
+                    self.assertIn(f"  {example.split()[0]} ", listed.replace(":", " "))
+                    found[start] = page
+                self.assertEqual(found, expected)
+                self.assertNotIn("-output", listed)
+                self.assertEqual(listed.count("(SNESSetTolerances)") > 0, "SNESSetFromOptions" in expected.values())
+        self.assertIn("no solver of PETSc", self.mistake("evaluate", "-help", "solvers"))
+        self.assertIn("-help nonsense: there is -help alone", self.mistake("train", "-help", "nonsense"))
+        one, two = (self.done("analyse", "stability", "-help", "solvers", ranks=ranks) for ranks in (1, 2))
+        self.assertEqual(one.splitlines(), two.splitlines())
+
+    def test_reader_that_goes_away(self):
+        process = subprocess.Popen(commands.command("analyse", "stability", "-help", "solvers"),
+                                   env=commands.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process.stdout.close()
+        self.assertEqual((process.stderr.read(), process.wait()), ("", 0))
+        process.stderr.close()
 
     def test_names_of_analyses_in_help(self):
         result = commands.run("analyse", "-help")
