@@ -144,7 +144,10 @@ def make(run_folder, out_folder):
         figures = [draw(name, module, run, out / "figures") for name, module in find_figures()]
         write(out / "report.html", page(run, figures))
     drawn = [entry for entry in figures if not entry["missing"] and not entry["failed"]]
-    print(f"{out / 'report.html'}: {len(drawn)} of {len(figures)} figures")
+    print(f"{out / 'report.html'}: {len(drawn)} figures")
+    for entry in figures:
+        if entry["missing"]:
+            print(f"  without {entry['name']}: {entry['missing']}")
     return [entry["name"] for entry in figures if entry["failed"]]
 
 

@@ -18,12 +18,26 @@ import h5py
 import numpy
 
 
+# Which command writes a file of a run.
+WRITERS = {"log.csv": "cords train", "evaluation.h5": "cords evaluate", "evaluation_cnn.h5": "cords evaluate",
+           "activity.h5": "cords simulate", "fixed_points.h5": "cords analyse fixed_points",
+           "stability.h5": "cords analyse stability", "bench.h5": "cords bench", "bench_growth.h5": "cords bench growth"}
+
+
 class ResultError(Exception):
     """A file that cannot be used; the text is one sentence that names it."""
 
 
 class MissingResult(ResultError):
     """A file or array that is not there; the rest of the run can still be looked at."""
+
+
+def _absent(path):
+    """The error of a file that is not there; it tells which command writes it, where that is known."""
+    writer = WRITERS.get(os.path.basename(path))
+    if writer:  # a training writes a folder
+        writer += f" … -output {os.path.dirname(path) if path.endswith('.csv') else path}"
+    return MissingResult(f"{path}: there is no such file" + (f"; {writer} writes it" if writer else ""))
 
 
 def _plain(value):
@@ -113,7 +127,7 @@ class ResultFile:
     def __init__(self, path):
         self.path = os.fspath(path)
         if not os.path.exists(self.path):
-            raise MissingResult(f"{self.path}: there is no such file")
+            raise _absent(self.path)
         try:
             self._file = h5py.File(self.path, "r")
             self.run = _attributes(self._file["run"]) if "run" in self._file else {}
@@ -224,7 +238,7 @@ class Run:
         Where a run was stopped and continued, the later row of an update counts."""
         path = self.path("train/log.csv")
         if not os.path.exists(path):
-            raise MissingResult(f"{path}: there is no such file")
+            raise _absent(path)
         stages = {}
         try:
             with open(path, newline="", encoding="utf-8") as stream:

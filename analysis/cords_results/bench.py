@@ -12,15 +12,6 @@ NUMBERS = ("amount", "median", "spread", "ratio", "gemm_ratio", "value", "peak_m
 GROWTH = re.compile(r"growth (.+), (\w+) \d+")
 
 
-def measured(run, name):
-    """The file of that name, or a sentence that says which command writes it."""
-    try:
-        return run.file(name)
-    except MissingResult as problem:
-        command = "bench growth" if "growth" in name else "bench"
-        raise MissingResult(f"The machine was not measured (cords {command} -output {run.path(name)})") from problem
-
-
 def cases(file):
     """[{name, limit, amount, median, ...}] in the order in which they were measured."""
     names = [bytes(row).split(b"\0")[0].decode() for row in file["bench/benchmark"].values]

@@ -10,7 +10,7 @@ import re
 from matplotlib import pyplot
 
 from cords_results import MissingResult
-from cords_results.bench import cases, measured
+from cords_results.bench import cases
 from cords_results.drawing import GREY, legend_below, page_width
 
 ORDER = 90
@@ -61,7 +61,7 @@ def draw_others(axis, rows):
 
 
 def figure(run):
-    rows = [case for case in cases(measured(run, "bench.h5")) if case["limit"] in COLORS]
+    rows = [case for case in cases(run.file("bench.h5")) if case["limit"] in COLORS]
     if not rows:
         raise MissingResult(f"{run.path('bench.h5')}: no case in it has a limit of the machine")
     convolutions, others = split(rows)

@@ -8,7 +8,7 @@ import numpy
 
 from matplotlib import ticker
 
-from cords_results.bench import growth, measured
+from cords_results.bench import growth
 from cords_results.drawing import GREY, legend_below, page_width, panels
 
 ORDER = 91
@@ -17,7 +17,7 @@ WORK = {"trial": dict(color="#0072B2", marker="o", linestyle="-"),
 
 
 def figure(run):
-    rows = growth(measured(run, "bench_growth.h5"))
+    rows = growth(run.file("bench_growth.h5"))
     axes_of_growth = list(dict.fromkeys(axis for _, axis in rows))
     columns = len(axes_of_growth) if page_width() > 5 else 2
     picture, drawn = panels(2 * len(axes_of_growth), least_width=page_width() / columns * 0.99, height=1.9,

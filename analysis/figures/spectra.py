@@ -56,9 +56,9 @@ def figure(run):
             mine = values[(area == number) & chosen]
             axis.plot(mine.real, mine.imag, linestyle="none", markersize=4, alpha=0.55, markeredgewidth=0,
                       rasterized=len(values) > 3000, label=name, **style)
-        axis.set(title=title(file, number), xlim=across, ylim=up)
+        # above the panel, where no eigenvalue can be
         rightmost = f"{values[area == number].real.max():.3g}".replace("-", "−")
-        axis.text(0.03, 0.96, f"rightmost {rightmost}", transform=axis.transAxes, va="top", fontsize=7.5)
+        axis.set(title=f"{title(file, number)}\nrightmost {rightmost}", xlim=across, ylim=up)
         axis.tick_params(labelbottom=True, labelleft=True)
         axis.set_xlabel(label(array, "real part"))
         axis.set_ylabel(label(array, "imaginary part"))

@@ -5,22 +5,24 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 from html.parser import HTMLParser
 
 import h5py
+import matplotlib
 import numpy
 from example_run import COLUMNS, TOLERANCE, Example  # tests/support
+from scratch import Scratch
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 ANALYSIS = SOURCE / "analysis"
 sys.path.insert(0, str(ANALYSIS))
 
 import cords_results  # noqa: E402  (found by the line above)
-import report  # noqa: E402
+import report  # noqa: E402  (chooses Matplotlib's backend)
 import summary  # noqa: E402
 import tables  # noqa: E402
+from matplotlib import pyplot  # noqa: E402
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
@@ -79,7 +81,7 @@ def words(folder):
 class Base(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
+        cls.temporary = Scratch()
         cls.scratch = pathlib.Path(cls.temporary.name)
         cls.example = Example(cls.scratch / "run")
 
@@ -130,7 +132,8 @@ class Whole(Base):
             self.assertIn(name, page.ids)
             self.assertTrue((out / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG"))
             self.assertIn(b"</svg>", (out / "figures" / f"{name}.svg").read_bytes())
-        self.assertNotIn("Not shown", page.text)
+        self.assertNotIn("Not in this run", page.text)
+        self.assertNotIn("without", done.stdout)
         for value in (TOLERANCE, "fashion_mnist", "-eps_nev 20", "0123abc", "PETSc 3.18.5", "is the file of this run"):
             self.assertIn(tables.number(value, 1) if isinstance(value, float) else value, page.text)
         # the same files give the same page
@@ -143,9 +146,15 @@ class Whole(Base):
         folder = self.scratch / "training_only"
         shutil.copytree(self.example.folder / "train", folder / "train")
         out = self.scratch / "training_out"
-        self.assertEqual(run_report(folder, "-o", out).returncode, 0)
+        done = run_report(folder, "-o", out)
+        self.assertEqual(done.returncode, 0)
         page = self.check_page(folder, out)
-        self.assertIn("Not shown", page.text)
+        self.assertIn("Not in this run", page.text)
+        self.assertIn("2 figures\n", done.stdout)
+        for command, name in (("cords analyse stability", "stability.h5"), ("cords bench", "bench.h5"),
+                              ("cords bench growth", "bench_growth.h5"), ("cords evaluate", "evaluation.h5")):
+            for told in (page.text, done.stdout):
+                self.assertIn(f"{name}: there is no such file; {command} … -output {folder / name} writes it", told)
         for sentence in ("was not evaluated", "No fixed points were computed", "stability of the fixed points was not computed",
                          "4 areas with 16, 16, 32, 32 channels"):
             self.assertIn(sentence, page.text)
@@ -158,7 +167,7 @@ class Whole(Base):
         out = self.scratch / "environment"
         done = run_report(folder, "-o", out)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertNotIn("Not shown: " + str(folder), self.check_page(folder, out).text)
+        self.assertNotIn(f": {folder}", self.check_page(folder, out).text.partition("Not in this run")[2].partition("bench.h5")[0])
 
 
 class Summary(Base):
@@ -281,6 +290,27 @@ class Figures(Base):
             del file["activity/distance"]
         self.assertIn("neither trials with a return phase", self.draw(folder, {name})[name])
 
+    def test_text_covers_no_eigenvalue(self):
+        """One in every corner of the panels: what is written stands outside of them."""
+        folder = self.copy()
+        with h5py.File(folder / "stability.h5", "r+") as file:
+            corners = numpy.resize([-1 + 1j, -1 - 1j, -0.1 + 1j, -0.1 - 1j], file["spectrum/eigenvalue"].shape)
+            file["spectrum/eigenvalue"][...] = corners
+        (module,) = (module for name, module in report.find_figures() if name == "spectra")
+        for size in report.WIDTHS.values():
+            with pyplot.style.context(["default", ANALYSIS / "style.mplstyle", {"figure.figsize": size}]):
+                drawn = module.figure(cords_results.Run(folder))
+                drawn.draw_without_rendering()
+                for axis in drawn.axes:
+                    panel = axis.get_window_extent()
+                    self.assertIn("rightmost −0.1", axis.get_title(loc="left") + axis.get_title())
+                    for text in axis.findobj(matplotlib.text.Text):
+                        box = text.get_window_extent()
+                        inside = box.width and box.xmin < panel.xmax - 1 and box.xmax > panel.xmin + 1 and \
+                            box.ymin < panel.ymax - 1 and box.ymax > panel.ymin + 1
+                        self.assertFalse(text.get_visible() and text.get_text() and inside, text.get_text())
+                pyplot.close(drawn)
+
     def test_bench(self):
         folder = self.copy()
         drawn = self.draw(folder, {"bench", "cost_growth"})
@@ -299,7 +329,7 @@ class Figures(Base):
         (folder / "bench_growth.h5").unlink()
         drawn = self.draw(folder, {"bench", "cost_growth"})
         for name, command in (("bench", "bench"), ("cost_growth", "bench growth")):
-            self.assertIn(f"The machine was not measured (cords {command} -output", drawn[name])
+            self.assertIn(f"cords {command} … -output", drawn[name])
 
     def test_other_shapes(self):
         for number, shape in enumerate((dict(areas=2, images=1, tests=3, per_area=1), dict(areas=8, images=3, dense=50))):
