@@ -370,8 +370,10 @@ class Outputs(BadInput):
             self.assert_mistake(self.training("full/run", data=self.data), folder / "run", "No space left")
 
     def test_full_in_the_middle_of_a_training(self):
-        """The first checkpoint fits, the second does not beside it; when there is room again the run continues."""
-        with commands.file_system(self.folder / "filling", "size=80k") as folder:
+        """The first checkpoint fits, the second does not beside it; when there is room again the run continues.
+        A checkpoint also holds the choices of kernels, which are more on a machine that has trained other networks."""
+        size = self.checkpoint.stat().st_size * 3 // 2
+        with commands.file_system(self.folder / "filling", f"size={size}") as folder:
             words = self.training("filling/run", "-checkpoint_interval", 0, data=self.data)
             result = commands.run(*words)
             self.assertEqual(result.returncode, 2, result.stderr)
