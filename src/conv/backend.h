@@ -2,7 +2,7 @@
 #ifndef CORDS_CONV_BACKEND_H
 #define CORDS_CONV_BACKEND_H
 
-#include "conv/conv.h"
+#include "conv/finish.h"
 
 typedef struct {
   const char *name;
@@ -17,15 +17,19 @@ typedef struct {
   /* Bytes that are taken when an operation is called for the first time: of its own (weights backwards), and from the
      scratch that all convolutions share (scratch.h).  May be NULL: none worth counting. */
   void (*later_bytes)(void *data, CordsConvOperation operation, double *own, double *shared);
-  /* contracts of conv.h; forward is CordsConvForwardFrom */
+  /* The convolution (adjoint: from output to input) of n > 0 images with a finish of its sums, which serves all
+     operations on images.  May be NULL where forward and backward_data are not. */
+  PetscErrorCode (*run)(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish);
+  /* Contracts of conv.h, n > 0; forward is CordsConvForwardFrom.  May be NULL: conv.c then does it with run, and a step
+     where there is no run with forward, backward_data and conv/step. */
   PetscErrorCode (*forward)(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y);
   PetscErrorCode (*backward_data)(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate);
-  PetscErrorCode (*backward_weights)(void *data, PetscInt n, const void *x, const void *dy, void *dw);
-  /* may be NULL: conv.c then does it with forward, backward_data and conv/step */
   PetscErrorCode (*step)(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z, PetscInt period,
                          const void *r, void *r_next, void *x_next, uint16_t *mask);
   PetscErrorCode (*step_adjoint)(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
                                  const void *later, const uint16_t *mask, void *lambda, void *du_before);
+  /* contract of conv.h, n > 0 */
+  PetscErrorCode (*backward_weights)(void *data, PetscInt n, const void *x, const void *dy, void *dw);
 } CordsConvBackendType;
 
 /* y[item] = start[item mod period], zero for start = NULL; nothing to do where start is y.  For backends that add to y.

@@ -24,19 +24,23 @@ const char *const CordsConvOperationNames[] = {"forward", "backward_data", "back
 /* An operation for one image or for many. */
 enum { SLOT_COUNT = CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT };
 
+typedef struct {
+  const CordsConvBackendType *backend;
+  void *data; /* the backend's; the same in all slots of one backend */
+} Kernel;
+
 struct _p_CordsConv {
   CordsConvShape shape;
   CordsType type;
-  const CordsConvBackendType *backends[SLOT_COUNT];
-  void *data[SLOT_COUNT]; /* the backends'; the same where the backend is */
-  CordsArray synaptic;    /* u of CordsConvStep where a backend has no step of its own */
+  Kernel kernels[SLOT_COUNT];
+  CordsArray synaptic; /* u of CordsConvStep where a backend has no step of its own */
 };
 
-static PetscInt Slot(CordsConvOperation operation, PetscInt n)
+static const Kernel *KernelFor(CordsConv conv, CordsConvOperation operation, PetscInt n)
 {
   CordsConvImages images = n == 1 ? CORDS_CONV_ONE_IMAGE : CORDS_CONV_MANY_IMAGES;
 
-  return (PetscInt)operation * CORDS_CONV_IMAGES_COUNT + (PetscInt)images;
+  return &conv->kernels[(PetscInt)operation * CORDS_CONV_IMAGES_COUNT + (PetscInt)images];
 }
 
 CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscInt in_channels, PetscInt out_channels,
@@ -74,8 +78,7 @@ PetscErrorCode CordsConvBackendList(PetscInt *count, const char *const **names, 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode FindNamed(const CordsConvShape *shape, CordsType type, const char *name,
-                                const CordsConvBackendType **backend)
+static PetscErrorCode Find(const char *name, const CordsConvBackendType **backend)
 {
   const char *const *names;
   PetscInt count, index;
@@ -84,22 +87,28 @@ static PetscErrorCode FindNamed(const CordsConvShape *shape, CordsType type, con
   PetscCall(CordsConvBackendList(&count, &names, NULL));
   PetscCall(CordsRegistryFind("convolution backend", count, names, name, &index));
   *backend = backends[index];
-  CordsCheckUser((*backend)->supports(shape, type), PETSC_COMM_WORLD,
-                 "convolution backend '%s' cannot do this shape or number type; leave the choice to cords", name);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
+PetscErrorCode CordsConvBackendSupports(const char *name, const CordsConvShape *shape, CordsType type,
                                         PetscBool *supports, PetscBool *lean)
 {
-  const char *const *names;
-  PetscInt count, index;
+  const CordsConvBackendType *backend;
 
   PetscFunctionBegin;
-  PetscCall(CordsConvBackendList(&count, &names, NULL));
-  PetscCall(CordsRegistryFind("convolution backend", count, names, backend, &index));
-  *supports = backends[index]->supports(shape, type);
-  if (lean) *lean = backends[index]->lean;
+  PetscCall(Find(name, &backend));
+  *supports = backend->supports(shape, type);
+  if (lean) *lean = backend->lean;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode FindNamed(const CordsConvShape *shape, CordsType type, const char *name,
+                                const CordsConvBackendType **backend)
+{
+  PetscFunctionBegin;
+  PetscCall(Find(name, backend));
+  CordsCheckUser((*backend)->supports(shape, type), PETSC_COMM_WORLD,
+                 "convolution backend '%s' cannot do this shape or number type; leave the choice to cords", name);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -121,7 +130,7 @@ static PetscErrorCode FindChosen(const CordsConvShape *shape, CordsType type, Pe
 static PetscInt SharedWith(CordsConv conv, PetscInt slot)
 {
   for (PetscInt other = 0; other < slot; other++) {
-    if (conv->backends[other] == conv->backends[slot]) return other;
+    if (conv->kernels[other].backend == conv->kernels[slot].backend) return other;
   }
   return -1;
 }
@@ -134,15 +143,16 @@ PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, cons
   PetscCall(PetscNew(&c));
   c->shape = *shape;
   c->type = type;
-  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
+  for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
+    Kernel *k = &c->kernels[slot];
     if (backend)
-      PetscCall(FindNamed(shape, type, backend, &c->backends[k]));
+      PetscCall(FindNamed(shape, type, backend, &k->backend));
     else
-      PetscCall(FindChosen(shape, type, k, &c->backends[k]));
-    if (SharedWith(c, k) >= 0)
-      c->data[k] = c->data[SharedWith(c, k)];
+      PetscCall(FindChosen(shape, type, slot, &k->backend));
+    if (SharedWith(c, slot) >= 0)
+      k->data = c->kernels[SharedWith(c, slot)].data;
     else
-      PetscCall(c->backends[k]->create(shape, type, &c->data[k]));
+      PetscCall(k->backend->create(shape, type, &k->data));
   }
   *conv = c;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -154,8 +164,9 @@ PetscErrorCode CordsConvDestroy(CordsConv *conv)
 
   PetscFunctionBegin;
   if (!c) PetscFunctionReturn(PETSC_SUCCESS);
-  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
-    if (SharedWith(c, k) < 0) PetscCall(c->backends[k]->destroy(c->data[k]));
+  for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
+    const Kernel *k = &c->kernels[slot];
+    if (SharedWith(c, slot) < 0) PetscCall(k->backend->destroy(k->data));
   }
   PetscCall(CordsArrayDestroy(&c->synaptic));
   PetscCall(PetscFree(c));
@@ -170,14 +181,15 @@ const CordsConvShape *CordsConvGetShape(CordsConv conv)
 
 const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation)
 {
-  return conv->backends[Slot(operation, PETSC_MAX_INT)]->name;
+  return KernelFor(conv, operation, PETSC_MAX_INT)->backend->name;
 }
 
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 {
   PetscFunctionBegin;
-  for (PetscInt k = 0; k < SLOT_COUNT; k++) {
-    if (SharedWith(conv, k) < 0) PetscCall(conv->backends[k]->pack(conv->data[k], weights));
+  for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
+    const Kernel *k = &conv->kernels[slot];
+    if (SharedWith(conv, slot) < 0) PetscCall(k->backend->pack(k->data, weights));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -186,12 +198,13 @@ void CordsConvLaterBytes(CordsConv conv, PetscInt most, double *own, double *sha
 {
   *own = *shared = 0;
   for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
-    const PetscInt one = Slot((CordsConvOperation)operation, 1), many = Slot((CordsConvOperation)operation, most);
-    for (PetscInt slot = PetscMin(one, many); slot <= PetscMax(one, many); slot++) {
-      const PetscBool counted = (PetscBool)(slot > PetscMin(one, many) && conv->backends[one] == conv->backends[many]);
+    const Kernel *one = KernelFor(conv, (CordsConvOperation)operation, 1);
+    const Kernel *many = KernelFor(conv, (CordsConvOperation)operation, most);
+    for (const Kernel *k = one; k <= many; k++) { /* neighbours, or the same */
+      const PetscBool counted = (PetscBool)(k > one && k->backend == one->backend);
       double its_own = 0, its_shared = 0;
-      if (counted || !conv->backends[slot]->later_bytes) continue;
-      conv->backends[slot]->later_bytes(conv->data[slot], (CordsConvOperation)operation, &its_own, &its_shared);
+      if (counted || !k->backend->later_bytes) continue;
+      k->backend->later_bytes(k->data, (CordsConvOperation)operation, &its_own, &its_shared);
       *own += its_own;
       *shared = PetscMax(*shared, its_shared);
     }
@@ -214,10 +227,12 @@ void CordsConvFill(const CordsConvShape *s, CordsType type, PetscInt n, const vo
 PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, const void *start, PetscInt period,
                                     void *y)
 {
-  PetscInt slot = Slot(CORDS_CONV_FORWARD, n);
+  const Kernel *k = KernelFor(conv, CORDS_CONV_FORWARD, n);
+  CordsFinish finish = CordsFinishPlain(start, period, y);
 
-  if (n == 0) return PETSC_SUCCESS;
-  return conv->backends[slot]->forward(conv->data[slot], n, x, start, period, y);
+  if (n == 0) return PETSC_SUCCESS; /* a rank without images, here and below */
+  if (k->backend->forward) return k->backend->forward(k->data, n, x, start, period, y);
+  return k->backend->run(k->data, PETSC_FALSE, n, x, &finish);
 }
 
 PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void *y, PetscBool accumulate)
@@ -227,18 +242,20 @@ PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void 
 
 PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
 {
-  PetscInt slot = Slot(CORDS_CONV_BACKWARD_DATA, n);
+  const Kernel *k = KernelFor(conv, CORDS_CONV_BACKWARD_DATA, n);
+  CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
 
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backends[slot]->backward_data(conv->data[slot], n, dy, dx, accumulate);
+  if (k->backend->backward_data) return k->backend->backward_data(k->data, n, dy, dx, accumulate);
+  return k->backend->run(k->data, PETSC_TRUE, n, dy, &finish);
 }
 
 PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *x, const void *dy, void *dw)
 {
-  PetscInt slot = Slot(CORDS_CONV_BACKWARD_WEIGHTS, n);
+  const Kernel *k = KernelFor(conv, CORDS_CONV_BACKWARD_WEIGHTS, n);
 
   if (n == 0) return PETSC_SUCCESS;
-  return conv->backends[slot]->backward_weights(conv->data[slot], n, x, dy, dw);
+  return k->backend->backward_weights(k->data, n, x, dy, dw);
 }
 
 /* Room for n items of the output, in T. */
@@ -256,36 +273,40 @@ static PetscErrorCode SynapticWork(CordsConv conv, PetscInt n)
 PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
                              PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
 {
-  const CordsConvBackendType *backend = conv->backends[Slot(CORDS_CONV_FORWARD, n)];
-  void *data = conv->data[Slot(CORDS_CONV_FORWARD, n)];
+  const Kernel *k = KernelFor(conv, CORDS_CONV_FORWARD, n);
+  CordsFinish finish = CordsFinishStep(conv->shape.out_channels, law, z, period, r, r_next, x_next, mask);
 
   PetscFunctionBegin;
-  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS); /* a rank without images */
-  if (backend->step) {
-    PetscCall(backend->step(data, n, law, x, z, period, r, r_next, x_next, mask));
-    PetscFunctionReturn(PETSC_SUCCESS);
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  if (k->backend->step) {
+    PetscCall(k->backend->step(k->data, n, law, x, z, period, r, r_next, x_next, mask));
+  } else if (k->backend->run) {
+    PetscCall(k->backend->run(k->data, PETSC_FALSE, n, x, &finish));
+  } else {
+    PetscCall(SynapticWork(conv, n));
+    PetscCall(k->backend->forward(k->data, n, x, z, period, conv->synaptic.data));
+    CordsStepPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, r, r_next, x_next, mask);
   }
-  PetscCall(SynapticWork(conv, n));
-  PetscCall(backend->forward(data, n, x, z, period, conv->synaptic.data));
-  CordsStepPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, r, r_next, x_next, mask);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
                                     const void *later, const uint16_t *mask, void *lambda, void *du_before)
 {
-  const CordsConvBackendType *backend = conv->backends[Slot(CORDS_CONV_BACKWARD_DATA, n)];
-  void *data = conv->data[Slot(CORDS_CONV_BACKWARD_DATA, n)];
+  const Kernel *k = KernelFor(conv, CORDS_CONV_BACKWARD_DATA, n);
+  CordsFinish finish = CordsFinishStepAdjoint(conv->shape.in_channels, n, law, g, later, mask, lambda, du_before);
 
   PetscFunctionBegin;
-  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS); /* a rank without images */
-  if (backend->step_adjoint) {
-    PetscCall(backend->step_adjoint(data, n, law, du, g, later, mask, lambda, du_before));
-    PetscFunctionReturn(PETSC_SUCCESS);
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  if (k->backend->step_adjoint) {
+    PetscCall(k->backend->step_adjoint(k->data, n, law, du, g, later, mask, lambda, du_before));
+  } else if (k->backend->run) {
+    PetscCall(k->backend->run(k->data, PETSC_TRUE, n, du, &finish));
+  } else {
+    PetscCall(SynapticWork(conv, n));
+    PetscCall(k->backend->backward_data(k->data, n, du, conv->synaptic.data, PETSC_FALSE));
+    CordsStepAdjointPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, g, later, lambda);
+    if (mask) CordsConvMaskMultiply(&conv->shape, conv->type, n, law, mask, lambda, du_before);
   }
-  PetscCall(SynapticWork(conv, n));
-  PetscCall(backend->backward_data(data, n, du, conv->synaptic.data, PETSC_FALSE));
-  CordsStepAdjointPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, g, later, lambda);
-  if (mask) CordsConvMaskMultiply(&conv->shape, conv->type, n, law, mask, lambda, du_before);
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -121,14 +121,6 @@ static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteCla
   }
 }
 
-static void Run(const Data *d, const CordsRoute *route, PetscInt n, const void *x, const CordsFinish *finish)
-{
-  double operations = CordsConvFlops(&d->shape) * n;
-  int threads = CordsTileThreads(operations);
-
-  for (PetscInt k = 0; k < route->class_count; k++) RunClass(d, route, &route->classes[k], n, x, finish, threads);
-}
-
 /* ---- the backend ---- */
 
 static PetscBool Supports(const CordsConvShape *shape, CordsType type)
@@ -175,16 +167,6 @@ static PetscErrorCode Pack(void *data, const void *weights)
   return CordsRoutePack(&d->forward, weights);
 }
 
-/* Weights backwards are made when they are wanted for the first time. */
-static PetscErrorCode PackAdjoint(Data *d)
-{
-  PetscFunctionBegin;
-  if (d->adjoint_packed) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCall(CordsRoutePackAdjoint(&d->forward, &d->adjoint));
-  d->adjoint_packed = PETSC_TRUE;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
 {
   Data *d = data;
@@ -193,24 +175,18 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
   *shared = 0;
 }
 
-static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
+static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
 {
   Data *d = data;
-  CordsFinish finish = CordsFinishPlain(start, period, y);
+  const CordsRoute *route = adjoint ? &d->adjoint : &d->forward;
+  const int threads = CordsTileThreads(CordsConvFlops(&d->shape) * n);
 
   PetscFunctionBegin;
-  Run(d, &d->forward, n, x, &finish);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
-
-  PetscFunctionBegin;
-  PetscCall(PackAdjoint(d));
-  Run(d, &d->adjoint, n, dy, &finish);
+  if (adjoint && !d->adjoint_packed) { /* made when it is wanted for the first time */
+    PetscCall(CordsRoutePackAdjoint(&d->forward, &d->adjoint));
+    d->adjoint_packed = PETSC_TRUE;
+  }
+  for (PetscInt k = 0; k < route->class_count; k++) RunClass(d, route, &route->classes[k], n, x, finish, threads);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -221,29 +197,6 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
   return CordsDirectBackwardWeights(&d->shape, d->type, n, x, dy, dw);
 }
 
-static PetscErrorCode Step(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
-                           PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishStep(d->shape.out_channels, law, z, period, r, r_next, x_next, mask);
-
-  PetscFunctionBegin;
-  Run(d, &d->forward, n, x, &finish);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
-                                  const void *later, const uint16_t *mask, void *lambda, void *du_before)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishStepAdjoint(d->shape.in_channels, n, law, g, later, mask, lambda, du_before);
-
-  PetscFunctionBegin;
-  PetscCall(PackAdjoint(d));
-  Run(d, &d->adjoint, n, du, &finish);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
                                                         .about = "our own register tiles; f32, bf16 and f64",
                                                         .lean = PETSC_TRUE,
@@ -252,8 +205,5 @@ const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
                                                         .destroy = Destroy,
                                                         .pack = Pack,
                                                         .later_bytes = LaterBytes,
-                                                        .forward = Forward,
-                                                        .backward_data = BackwardData,
-                                                        .backward_weights = BackwardWeights,
-                                                        .step = Step,
-                                                        .step_adjoint = StepAdjoint};
+                                                        .run = Run,
+                                                        .backward_weights = BackwardWeights};

@@ -177,8 +177,8 @@ static PetscErrorCode Prepare(Work *w, int threads)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Run(const Data *d, const Direction *direction, PetscInt n, const void *x,
-                          const CordsFinish *finish)
+static PetscErrorCode RunDirection(const Data *d, const Direction *direction, PetscInt n, const void *x,
+                                   const CordsFinish *finish)
 {
   const CordsWinogradGrid *g = &direction->grid;
   const double operations = 2.0 * PLACES * n * g->tiles * g->in_channels * g->out_channels;
@@ -295,14 +295,12 @@ static PetscErrorCode Pack(void *data, const void *weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The adjoint has the kernel turned by half a turn, which exchanges the first and last row and column of places.  Made
-   when it is wanted for the first time. */
+/* The adjoint has the kernel turned by half a turn, which exchanges the first and last row and column of places. */
 static PetscErrorCode PackAdjoint(Data *d)
 {
   static const int turned[4] = {3, 1, 2, 0};
 
   PetscFunctionBegin;
-  if (d->adjoint_packed) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(AllocatePanels(&d->adjoint));
   for (int k = 0; k < PLACES; k++) {
     const int from = 4 * turned[k / 4] + turned[k % 4];
@@ -322,22 +320,13 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
   if (operation == CORDS_CONV_BACKWARD_WEIGHTS) *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
 }
 
-static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
+static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
 {
   Data *d = data;
-  CordsFinish finish = CordsFinishPlain(start, period, y);
-
-  return Run(d, &d->forward, n, x, &finish);
-}
-
-static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
 
   PetscFunctionBegin;
-  PetscCall(PackAdjoint(d));
-  PetscCall(Run(d, &d->adjoint, n, dy, &finish));
+  if (adjoint && !d->adjoint_packed) PetscCall(PackAdjoint(d)); /* when it is wanted for the first time */
+  PetscCall(RunDirection(d, adjoint ? &d->adjoint : &d->forward, n, x, finish));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -348,27 +337,6 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
   return CordsWinogradBackwardWeights(&d->forward.grid, d->type, n, x, dy, d->zeros, dw);
 }
 
-static PetscErrorCode Step(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
-                           PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishStep(d->shape.out_channels, law, z, period, r, r_next, x_next, mask);
-
-  return Run(d, &d->forward, n, x, &finish);
-}
-
-static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
-                                  const void *later, const uint16_t *mask, void *lambda, void *du_before)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishStepAdjoint(d->shape.in_channels, n, law, g, later, mask, lambda, du_before);
-
-  PetscFunctionBegin;
-  PetscCall(PackAdjoint(d));
-  PetscCall(Run(d, &d->adjoint, n, du, &finish));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 const CordsConvBackendType cords_conv_backend_winograd = {.name = "winograd",
                                                           .about = "F(2 x 2, 3 x 3), 4/9 of the multiplications; "
                                                                    "3 x 3, stride 1, whole vectors of channels",
@@ -377,8 +345,5 @@ const CordsConvBackendType cords_conv_backend_winograd = {.name = "winograd",
                                                           .destroy = Destroy,
                                                           .pack = Pack,
                                                           .later_bytes = LaterBytes,
-                                                          .forward = Forward,
-                                                          .backward_data = BackwardData,
-                                                          .backward_weights = BackwardWeights,
-                                                          .step = Step,
-                                                          .step_adjoint = StepAdjoint};
+                                                          .run = Run,
+                                                          .backward_weights = BackwardWeights};
