@@ -9,18 +9,14 @@
 #include "conv/outer_tile.h"
 #include "conv/register_tile.h"
 #include "conv/route.h"
+#include "conv/vector_types.h"
 #include "core/allocate.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-  CHANNELS_MAX = CORDS_OUTER_CHANNELS_MAX,
-  PIXELS_MAX = 1024,
-  PART_CHANNELS = 126 /* of x at a time */,
-  WIDTH_MAX = 4
-};
+enum { CHANNELS_MAX = CORDS_OUTER_CHANNELS_MAX, PIXELS_MAX = 1024, PART_CHANNELS = 126 /* of x at a time */ };
 
 /* A call at work; the items of bf16 are pairs of items, interleaved. */
 typedef struct {
@@ -28,10 +24,10 @@ typedef struct {
   CordsType type;
   const CordsOuterFunction (*tiles)[CHANNELS_MAX];
   PetscInt lanes, vectors, parts;
-  size_t unit_size, number_size;
-  PetscInt items; /* of x and dy */
-  const char *x;  /* UNITs [item][in pixel][channel] */
-  const char *dy; /* elements as given */
+  size_t unit_size; /* and of a NUMBER */
+  PetscInt items;   /* of x and dy */
+  const char *x;    /* UNITs [item][in pixel][channel] */
+  const char *dy;   /* elements as given */
   char *dw;
   const void *zeros;
 } Work;
@@ -119,7 +115,7 @@ static void RunTiles(const Work *w, PetscInt64 first, PetscInt count, PetscInt64
         for (PetscInt tile = (PetscInt)PetscMax(begin - index, 0); tile < PetscMin(tiles, end - index); tile++) {
           const PetscInt c = start + tile * channels / tiles, next = start + (tile + 1) * channels / tiles;
           const size_t at = ((size_t)tap * s->in_channels + c) * s->out_channels + (size_t)vector * w->lanes;
-          w->tiles[log_width][next - c - 1](count, scratch->rows, c, scratch->panel, w->dw + at * w->number_size,
+          w->tiles[log_width][next - c - 1](count, scratch->rows, c, scratch->panel, w->dw + at * w->unit_size,
                                             (size_t)s->out_channels, lanes_last);
         }
       }
@@ -141,7 +137,7 @@ static PetscInt64 TileCount(const Work *w)
 /* All positions of the items of `w`. */
 static PetscErrorCode RunItems(const Work *w, int threads)
 {
-  const size_t panel_bytes = (size_t)PIXELS_MAX * WIDTH_MAX * 64 * w->unit_size / 4;
+  const size_t panel_bytes = (size_t)PIXELS_MAX * CORDS_OUTER_WIDTH_MAX * CORDS_VECTOR_BYTES;
   const PetscInt64 positions = (PetscInt64)w->items * w->shape->out_rows * w->shape->out_columns, tiles = TileCount(w);
   const PetscInt64 chunks = (positions + PIXELS_MAX - 1) / PIXELS_MAX;
   char *panels;
@@ -217,9 +213,8 @@ PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType
   Work w = {.shape = shape,
             .type = type,
             .tiles = CordsOuterTiles(type),
-            .lanes = type == CORDS_F64 ? 8 : 16,
-            .unit_size = type == CORDS_F64 ? 8 : 4,
-            .number_size = type == CORDS_F64 ? 8 : 4,
+            .lanes = CordsVectorLanes(type),
+            .unit_size = CordsUnitSize(type),
             .items = n,
             .x = x,
             .dy = dy,

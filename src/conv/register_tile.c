@@ -4,7 +4,7 @@
 
 #include <omp.h>
 
-const PetscInt cords_tile_pixels[3] = {10, 10, 6};
+const PetscInt cords_tile_pixels[3] = {10, 10, CORDS_TILE_PIXELS_WIDEST};
 
 static inline unsigned PositiveF32(FloatVector v)
 {

@@ -6,7 +6,7 @@
 
 #include "conv/finish.h"
 
-enum { CORDS_TILE_PIXELS_MAX = 10, CORDS_TILE_VECTORS_MAX = 24 };
+enum { CORDS_TILE_PIXELS_MAX = 10, CORDS_TILE_PIXELS_WIDEST = 6, CORDS_TILE_VECTORS_MAX = 24 };
 
 /* Pixels of a tile that is 1, 2 or 4 vectors wide, by log2 of the width. */
 extern const PetscInt cords_tile_pixels[3];

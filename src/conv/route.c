@@ -1,5 +1,6 @@
 #include "conv/route.h"
 
+#include "conv/vector_types.h"
 #include "core/allocate.h"
 
 #include <stdlib.h>
@@ -70,8 +71,8 @@ PetscErrorCode CordsRouteCreate(const CordsConvShape *s, CordsType type, PetscBo
 
   PetscFunctionBegin;
   route->type = type;
-  route->unit_size = type == CORDS_F64 ? sizeof(double) : sizeof(float);
-  route->lanes = type == CORDS_F64 ? 8 : 16;
+  route->unit_size = CordsUnitSize(type);
+  route->lanes = CordsVectorLanes(type);
   unit = UnitElements(route);
   route->tap_count = s->kernel_rows * s->kernel_columns;
   route->in_pixels = adjoint ? out : in;
@@ -105,15 +106,15 @@ PetscErrorCode CordsRouteDestroy(CordsRoute *route)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Put the weight of (out channel o, in channel c) of the route at its place; width in vectors. */
-static inline void PutWeight(CordsType type, void *unit, PetscInt lane, PetscInt half, double value)
+/* A weight into a lane of a row of units, as the first or second number (half) of pairs. */
+static inline void PutWeight(CordsType type, void *row, PetscInt lane, PetscInt half, double value)
 {
   if (type == CORDS_F64)
-    ((double *)unit)[lane] = value;
+    ((double *)row)[lane] = value;
   else if (type == CORDS_F32)
-    ((float *)unit)[lane] = (float)value;
+    ((float *)row)[lane] = (float)value;
   else
-    ((uint16_t *)unit)[2 * lane + half] = CordsToBf16((float)value);
+    ((uint16_t *)row)[2 * lane + half] = CordsToBf16((float)value);
 }
 
 static inline double GetWeight(CordsType type, const void *weights, size_t k)
@@ -173,7 +174,7 @@ PetscErrorCode CordsRoutePack(CordsRoute *route, const void *weights)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* from[c][lane] → to[lane][c]: numbers of a type that are unit_size apart. */
+/* from[c][lane] → to[lane][c]: numbers of a type that are unit_size bytes apart. */
 static void TransposeBlock(CordsType type, size_t unit_size, PetscInt channels, PetscInt lanes, char *const from[],
                            char *const to[])
 {
@@ -191,7 +192,7 @@ static void TransposeBlock(CordsType type, size_t unit_size, PetscInt channels, 
   }
 }
 
-/* Place of the number of a channel within its unit. */
+/* Where the number of a channel is in the first lane of its row. */
 static char *NumberAt(const CordsRoute *route, PetscInt vector, PetscInt tap, PetscInt channel)
 {
   char *row = CordsRoutePanelRow(route, vector, tap, channel);

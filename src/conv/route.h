@@ -49,6 +49,14 @@ static inline PetscInt CordsRouteLogWidth(PetscInt vectors_left)
   return vectors_left >= 4 ? 2 : vectors_left >= 2 ? 1 : 0;
 }
 
+/* First vector of share number `share` of `shares` of the output channels, in whole blocks. */
+static inline PetscInt CordsRouteShareStart(const CordsRoute *route, PetscInt share, PetscInt shares)
+{
+  const PetscInt blocks = (route->vectors + CORDS_ROUTE_WIDTH_MAX - 1) / CORDS_ROUTE_WIDTH_MAX;
+
+  return PetscMin(share * blocks / shares * CORDS_ROUTE_WIDTH_MAX, route->vectors);
+}
+
 static inline PetscInt CordsRoutePartUnits(const CordsRoute *route, PetscInt part)
 {
   return PetscMin(route->part_units, route->units - part * route->part_units);

@@ -11,10 +11,4 @@ void CordsScratchRelease(void);
 /* At least so many bytes, aligned to 64, with what the last user left in them; valid until the next call. */
 PetscErrorCode CordsScratchGet(size_t bytes, void *memory);
 
-/* Bytes up to the next line of the cache. */
-static inline size_t CordsScratchRound(size_t bytes)
-{
-  return (bytes + 63) / 64 * 64;
-}
-
 #endif

@@ -10,6 +10,20 @@
 #include <immintrin.h>
 #endif
 
+enum { CORDS_VECTOR_BYTES = 64 };
+
+/* What one multiplication reads of an image, a number or a pair of bf16: as many bytes as a number of the sums. */
+static inline size_t CordsUnitSize(CordsType type)
+{
+  return CordsTypeSize(CordsTypeMaster(type));
+}
+
+/* Sums, or units of weights, in a vector. */
+static inline PetscInt CordsVectorLanes(CordsType type)
+{
+  return CORDS_VECTOR_BYTES / (PetscInt)CordsUnitSize(type);
+}
+
 #define UNROLL _Pragma("GCC unroll 16")
 
 #define SPLAT8(x)                                                                                                      \

@@ -33,4 +33,11 @@ typedef struct {
 
 const CordsWinogradTransform *CordsWinogradTransformOf(CordsType type);
 
+/* Bytes from one place to the next for what a place holds: in whole lines of the cache, and one line more, so that
+   places do not share cache sets. */
+static inline size_t CordsWinogradPlaceBytes(size_t bytes)
+{
+  return (bytes + 63) / 64 * 64 + 64;
+}
+
 #endif

@@ -9,16 +9,13 @@
 #include "conv/register_tile.h"
 #include "conv/route.h"
 #include "conv/scratch.h"
+#include "conv/vector_types.h"
 #include "conv/winograd_transform.h"
 
 #include <omp.h>
 #include <string.h>
 
-enum {
-  CHUNK_MIN = 64,
-  CHUNK_MAX = 512, /* tiles; even */
-  LINE = 64        /* bytes by which places are apart beyond their size, so that they do not share cache sets */
-};
+enum { CHUNK_MIN = 64, CHUNK_MAX = 512 /* tiles; even */ };
 /* Transformed tiles of a chunk. */
 static const size_t chunk_bytes = (size_t)16 << 20;
 
@@ -26,8 +23,8 @@ typedef struct {
   const CordsWinogradGrid *grid;
   const CordsWinogradTransform *transform;
   const CordsOuterFunction (*outer)[CORDS_OUTER_CHANNELS_MAX];
-  size_t element_size, unit_size, number_size;
-  PetscInt lanes, together; /* tiles in a unit */
+  size_t element_size, unit_size; /* the latter of a NUMBER too */
+  PetscInt lanes, together;       /* tiles in a unit */
   const char *x, *dy;
   const void *zeros;
   PetscInt chunk; /* tiles */
@@ -71,12 +68,12 @@ static void MultiplyChannels(const Work *w, PetscInt place, PetscInt groups, con
 {
   const CordsWinogradGrid *g = w->grid;
   const char *panels = w->panels + place * w->panel_place;
-  char *du = w->du + ((size_t)place * g->in_channels + c) * g->out_channels * w->number_size;
+  char *du = w->du + ((size_t)place * g->in_channels + c) * g->out_channels * w->unit_size;
 
   for (PetscInt first = 0, log_width; first < g->out_channels; first += w->lanes << log_width) {
     log_width = CordsRouteLogWidth((g->out_channels - first) / w->lanes);
     w->outer[log_width][next - c - 1](groups, rows, c, panels + (size_t)first * groups * w->unit_size,
-                                      du + (size_t)first * w->number_size, (size_t)g->out_channels, w->lanes);
+                                      du + (size_t)first * w->unit_size, (size_t)g->out_channels, w->lanes);
   }
 }
 
@@ -126,9 +123,9 @@ static size_t Measure(Work *w, PetscInt64 all)
 
   w->chunk = (PetscInt)PetscMin(chunk / 2 * 2, (all + 1) / 2 * 2);
   groups = (size_t)(w->chunk / w->together);
-  w->input_place = groups * g->in_channels * w->unit_size + LINE;
-  w->panel_place = groups * g->out_channels * w->unit_size + LINE;
-  w->du_bytes = (size_t)CORDS_WINOGRAD_PLACES * g->in_channels * g->out_channels * w->number_size;
+  w->input_place = CordsWinogradPlaceBytes(groups * g->in_channels * w->unit_size);
+  w->panel_place = CordsWinogradPlaceBytes(groups * g->out_channels * w->unit_size);
+  w->du_bytes = (size_t)CORDS_WINOGRAD_PLACES * g->in_channels * g->out_channels * w->unit_size;
   return CORDS_WINOGRAD_PLACES * (w->input_place + w->panel_place) + w->du_bytes;
 }
 
@@ -150,9 +147,8 @@ static Work Start(const CordsWinogradGrid *grid, CordsType type)
                 .transform = CordsWinogradTransformOf(type),
                 .outer = CordsOuterTiles(type),
                 .element_size = CordsTypeSize(type),
-                .unit_size = type == CORDS_F64 ? 8 : 4,
-                .number_size = CordsTypeSize(CordsTypeMaster(type)),
-                .lanes = type == CORDS_F64 ? 8 : 16,
+                .unit_size = CordsUnitSize(type),
+                .lanes = CordsVectorLanes(type),
                 .together = type == CORDS_BF16 ? 2 : 1};
 }
 

@@ -7,13 +7,12 @@
    that are read once from front to back; a part is small enough for the second-level cache.  Every sum is done by one
    thread in one order, whatever the number of threads. */
 #include "conv/backend.h"
+#include "conv/direct_weights.h"
 #include "conv/register_tile.h"
 #include "conv/route.h"
-#include "conv/direct_weights.h"
 #include "conv/vector_types.h"
 
 #include <omp.h>
-#include <string.h>
 
 enum { CHUNK_TILES = 32, TAPS_MAX = 121 };
 
@@ -93,30 +92,28 @@ static void RunTiles(const Work *w, PetscInt first, PetscInt end)
   }
 }
 
-/* All channel blocks of a class; threads share blocks where panels are large and divide evenly, else tiles. */
+/* All channel blocks of a class; threads share blocks where these divide evenly, so that each reads its own panels
+   only, else tiles. */
 static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteClass *class, PetscInt n, const void *x,
                      const CordsFinish *finish, int threads)
 {
   const CordsTileOperations *o = CordsTileOperationsOf(d->type);
-  const PetscInt vectors = route->vectors, blocks = (vectors + 3) / 4;
-  const PetscBool by_blocks = (PetscBool)(vectors % (4 * threads) == 0);
+  const PetscBool by_blocks = (PetscBool)(route->vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
   const PetscInt64 all = (PetscInt64)n * class->pixel_count;
 
   if (all == 0) return;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
-    PetscInt begin = by_blocks ? thread * blocks / team * 4 : 0;
-    PetscInt stop = by_blocks ? (thread + 1) * blocks / team * 4 : vectors;
+    const PetscInt block_shares = by_blocks ? team : 1, tile_shares = by_blocks ? 1 : team;
+    const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
+    const PetscInt64 share = thread % tile_shares;
     Work w = {.operations = o, .route = route, .class = class, .finish = finish, .x = x, .zeros = d->zeros, .n = n};
-    for (w.vector = begin; w.vector < PetscMin(stop, vectors); w.vector += 1 << w.log_width) {
-      w.log_width = CordsRouteLogWidth(vectors - w.vector);
+    w.vector = CordsRouteShareStart(route, thread % block_shares, block_shares);
+    for (; w.vector < end; w.vector += 1 << w.log_width) {
+      w.log_width = CordsRouteLogWidth(route->vectors - w.vector);
       w.tiles = (PetscInt)((all + cords_tile_pixels[w.log_width] - 1) / cords_tile_pixels[w.log_width]);
-      if (by_blocks)
-        RunTiles(&w, 0, w.tiles);
-      else
-        RunTiles(&w, (PetscInt)((PetscInt64)thread * w.tiles / team),
-                 (PetscInt)((PetscInt64)(thread + 1) * w.tiles / team));
+      RunTiles(&w, (PetscInt)(share * w.tiles / tile_shares), (PetscInt)((share + 1) * w.tiles / tile_shares));
     }
   }
 }

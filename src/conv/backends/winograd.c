@@ -13,6 +13,7 @@
 #include "conv/register_tile.h"
 #include "conv/route.h"
 #include "conv/scratch.h"
+#include "conv/vector_types.h"
 #include "conv/winograd_grid.h"
 #include "conv/winograd_transform.h"
 #include "conv/winograd_weights.h"
@@ -25,9 +26,8 @@
 enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS };
 enum {
   CHUNK_MIN = 24,
-  FULL_GROUPS = 2, /* of tiles that a thread should have */
-  TILE_GROUP = 6,  /* tiles of the widest register tile */
-  LINE = 64        /* bytes by which places are apart beyond their size, so that they do not share cache sets */
+  FULL_GROUPS = 2,                      /* of tiles that a thread should have */
+  TILE_GROUP = CORDS_TILE_PIXELS_WIDEST /* tiles of the widest register tile */
 };
 /* Transformed numbers and products of a chunk; the rest of the second-level cache is for weights. */
 static const size_t chunk_bytes = (size_t)320 << 10;
@@ -102,7 +102,7 @@ static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, Pet
     const void *rows[CORDS_TILE_PIXELS_MAX];
     for (PetscInt p = 0; p < pixels; p++) rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes;
     w->tile->tiles[log_width][pixels - 1](rows, 1, route->units, panel, &start, PETSC_FALSE,
-                                          products + (size_t)tile * width * 64);
+                                          products + (size_t)tile * width * CORDS_VECTOR_BYTES);
   }
 }
 
@@ -112,21 +112,22 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
 {
   const CordsWinogradGrid *g = &w->direction->grid;
   const PetscInt channel = vector * w->direction->places[0].lanes;
+  const size_t width_bytes = (size_t)width * CORDS_VECTOR_BYTES;
   PetscInt item = (PetscInt)(first / g->tiles), tile = (PetscInt)(first % g->tiles);
 
   for (PetscInt k = 0; k < count; k++) {
     const int32_t *outputs = g->outputs + tile * OUTPUTS;
     const size_t at = (size_t)item * g->out_pixels, start_at = (size_t)(item % w->finish->period) * g->out_pixels;
-    _Alignas(64) char sums[OUTPUTS * CORDS_ROUTE_WIDTH_MAX * 64];
+    _Alignas(64) char sums[OUTPUTS * CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES];
     CordsTilePixel where[OUTPUTS];
-    w->transform->output(chunk->products + (size_t)k * width * 64, w->product_place, width, sums);
+    w->transform->output(chunk->products + k * width_bytes, w->product_place, width, sums);
     for (PetscInt p = 0; p < OUTPUTS; p++) where[p] = (CordsTilePixel){at + outputs[p], start_at + outputs[p]};
     if (outputs[OUTPUTS - 1] >= 0) { /* the last is outside if any is */
       w->tile->finish(w->finish, OUTPUTS, width, where, g->out_channels, channel, sums);
     } else {
       for (PetscInt p = 0; p < OUTPUTS; p++) {
         if (outputs[p] >= 0)
-          w->tile->finish(w->finish, 1, width, &where[p], g->out_channels, channel, sums + (size_t)p * width * 64);
+          w->tile->finish(w->finish, 1, width, &where[p], g->out_channels, channel, sums + p * width_bytes);
       }
     }
     if (++tile == g->tiles) tile = 0, item++;
@@ -137,12 +138,12 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
 static void RunThread(const Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
-  const PetscInt vectors = w->direction->places[0].vectors;
-  const PetscInt blocks = (vectors + CORDS_ROUTE_WIDTH_MAX - 1) / CORDS_ROUTE_WIDTH_MAX;
-  const PetscInt begin = w->by_blocks ? thread * blocks / team * CORDS_ROUTE_WIDTH_MAX : 0;
-  const PetscInt end = w->by_blocks ? PetscMin((thread + 1) * blocks / team * CORDS_ROUTE_WIDTH_MAX, vectors) : vectors;
-  const PetscInt64 first = w->by_blocks ? 0 : thread * w->tiles / team;
-  const PetscInt64 share = (w->by_blocks ? w->tiles : (thread + 1) * w->tiles / team) - first;
+  const PetscInt block_shares = w->by_blocks ? team : 1, tile_shares = w->by_blocks ? 1 : team;
+  const CordsRoute *route = &w->direction->places[0];
+  const PetscInt begin = CordsRouteShareStart(route, thread % block_shares, block_shares);
+  const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
+  const PetscInt64 first = thread % tile_shares * w->tiles / tile_shares;
+  const PetscInt64 share = (thread % tile_shares + 1) * w->tiles / tile_shares - first;
   const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
   const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
 
@@ -151,7 +152,7 @@ static void RunThread(const Work *w)
     const PetscInt count = (PetscInt)(first + (c + 1) * share / chunks - from);
     TransformInputs(w, &chunk, from, count);
     for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
-      log_width = CordsRouteLogWidth(vectors - vector);
+      log_width = CordsRouteLogWidth(route->vectors - vector);
       for (PetscInt place = 0; place < PLACES; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
       FinishOutputs(w, &chunk, from, vector, 1 << log_width, count);
     }
@@ -161,15 +162,15 @@ static void RunThread(const Work *w)
 /* Chunks and their memory for `threads` threads. */
 static PetscErrorCode Prepare(Work *w, int threads)
 {
-  const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * 64;
+  const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES;
   const size_t tile_bytes = PLACES * (w->pixel_bytes + product_bytes);
   const PetscInt64 share = w->by_blocks ? w->tiles : (w->tiles + threads - 1) / threads;
 
   PetscFunctionBegin;
   w->chunk = (PetscInt)PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN) / TILE_GROUP * TILE_GROUP;
   w->chunk = (PetscInt)PetscMin(w->chunk, share);
-  w->input_place = CordsScratchRound((size_t)w->chunk * w->pixel_bytes) + LINE;
-  w->product_place = (size_t)w->chunk * product_bytes + LINE;
+  w->input_place = CordsWinogradPlaceBytes((size_t)w->chunk * w->pixel_bytes);
+  w->product_place = CordsWinogradPlaceBytes((size_t)w->chunk * product_bytes);
   w->input_bytes = PLACES * w->input_place;
   w->product_bytes = PLACES * w->product_place;
   PetscCall(CordsScratchGet((size_t)threads * (w->input_bytes + w->product_bytes), &w->inputs));
@@ -205,7 +206,7 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Pe
 
 static PetscBool Supports(const CordsConvShape *s, CordsType type)
 {
-  const PetscInt lanes = type == CORDS_F64 ? 8 : 16;
+  const PetscInt lanes = CordsVectorLanes(type);
   const double weights_bytes = (double)PLACES * s->in_channels * s->out_channels * (double)CordsTypeSize(type);
 
   return (PetscBool)(weights_bytes <= weights_bytes_max && s->kernel_rows == 3 && s->kernel_columns == 3 &&
