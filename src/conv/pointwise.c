@@ -1,5 +1,7 @@
 #include "conv/pointwise.h"
 
+#include "conv/number_types.h"
+
 enum { SUM_RUN = 1024 };
 
 /* Below this many numbers a second thread costs more than it gives. */
@@ -8,9 +10,6 @@ enum { NUMBERS_WORTH_THREADS = 1 << 16 };
 #define PARALLEL_FOR                                                                                                   \
   _Pragma("omp parallel for simd schedule(static) if (n >= NUMBERS_WORTH_THREADS)") for (size_t k = 0; k < n; k++)
 
-#define SAME(x) (x)
-
-/* T: the type of blocks, M: of sums; TO(x): T → M, FROM(m): M → T. */
 #define DEFINE(T, M, TO, FROM, suffix)                                                                                 \
   static void Relu##suffix(size_t n, const T *x, T *y)                                                                 \
   {                                                                                                                    \
@@ -67,9 +66,7 @@ enum { NUMBERS_WORTH_THREADS = 1 << 16 };
     }                                                                                                                  \
   }
 
-DEFINE(float, float, SAME, SAME, F32)
-DEFINE(double, double, SAME, SAME, F64)
-DEFINE(uint16_t, float, CordsFromBf16, CordsToBf16, BF16)
+CORDS_FOR_NUMBER_TYPES(DEFINE)
 
 #define CONVERT(From, To, expression)                                                                                  \
   {                                                                                                                    \
@@ -100,55 +97,47 @@ void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y
     CONVERT(uint16_t, double, CordsFromBf16(number))
 }
 
-#define BY_TYPE(name, f64, f32)                                                                                        \
-  if (type == CORDS_F64)                                                                                               \
-    name##F64 f64;                                                                                                     \
-  else if (type == CORDS_BF16)                                                                                         \
-    name##BF16 f32;                                                                                                    \
-  else                                                                                                                 \
-    name##F32 f32
-
 void CordsRelu(CordsType type, size_t n, const void *x, void *y)
 {
-  BY_TYPE(Relu, (n, x, y), (n, x, y));
+  CORDS_BY_NUMBER_TYPE(type, Relu, n, x, y);
 }
 
 void CordsReluAdd(CordsType type, size_t n, const void *x, void *y)
 {
-  BY_TYPE(ReluAdd, (n, x, y), (n, x, y));
+  CORDS_BY_NUMBER_TYPE(type, ReluAdd, n, x, y);
 }
 
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y)
 {
-  BY_TYPE(ReluSum, (n, x, w, y), (n, x, w, y));
+  CORDS_BY_NUMBER_TYPE(type, ReluSum, n, x, w, y);
 }
 
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y)
 {
-  BY_TYPE(ReluAdjointAdd, (n, x, d, y), (n, x, d, y));
+  CORDS_BY_NUMBER_TYPE(type, ReluAdjointAdd, n, x, d, y);
 }
 
 void CordsAxpy(CordsType type, size_t n, double a, const void *x, void *y)
 {
-  BY_TYPE(Axpy, (n, a, x, y), (n, (float)a, x, y));
+  CORDS_BY_NUMBER_TYPE(type, Axpy, n, a, x, y);
 }
 
 void CordsScale(CordsType type, size_t n, double a, void *y)
 {
-  BY_TYPE(Scale, (n, a, y), (n, (float)a, y));
+  CORDS_BY_NUMBER_TYPE(type, Scale, n, a, y);
 }
 
 void CordsMultiply(CordsType type, size_t n, double a, const void *x, const void *w, void *y)
 {
-  BY_TYPE(Multiply, (n, a, x, w, y), (n, (float)a, x, w, y));
+  CORDS_BY_NUMBER_TYPE(type, Multiply, n, a, x, w, y);
 }
 
 void CordsAddPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, void *y)
 {
-  BY_TYPE(AddPeriodic, (items, period, n, x, y), (items, period, n, x, y));
+  CORDS_BY_NUMBER_TYPE(type, AddPeriodic, items, period, n, x, y);
 }
 
 void CordsSumPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *y, void *x)
 {
-  BY_TYPE(SumPeriodic, (items, period, n, y, x), (items, period, n, y, x));
+  CORDS_BY_NUMBER_TYPE(type, SumPeriodic, items, period, n, y, x);
 }

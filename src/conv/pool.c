@@ -1,5 +1,7 @@
 #include "conv/pool.h"
 
+#include "conv/number_types.h"
+
 #include <string.h>
 
 #define DEFINE_POOL(T, suffix)                                                                                         \
@@ -49,11 +51,8 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
   return PETSC_SUCCESS;
 }
 
-#define SAME(x) (x)
-
-/* T: activities, M: features and gradients, TO(x): T → M.  Products instead of choices, because these would keep the
-   compiler from using vectors. */
-#define DEFINE_MEAN(T, M, TO, suffix)                                                                                  \
+/* Products instead of choices, because these would keep the compiler from using vectors. */
+#define DEFINE_MEAN(T, M, TO, FROM, suffix)                                                                            \
   static void MeanReluAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, M *features)             \
   {                                                                                                                    \
     _Pragma("omp parallel for schedule(static) if (n > 1)") for (PetscInt k = 0; k < n; k++)                           \
@@ -85,37 +84,15 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
     }                                                                                                                  \
   }
 
-DEFINE_MEAN(float, float, SAME, F32)
-DEFINE_MEAN(double, double, SAME, F64)
-DEFINE_MEAN(uint16_t, float, CordsFromBf16, BF16)
+CORDS_FOR_NUMBER_TYPES(DEFINE_MEAN)
 
 void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x, void *features)
 {
-  switch (type) {
-  case CORDS_F32:
-    MeanReluAddF32(n, pixels, channels, x, features);
-    break;
-  case CORDS_F64:
-    MeanReluAddF64(n, pixels, channels, x, features);
-    break;
-  case CORDS_BF16:
-    MeanReluAddBF16(n, pixels, channels, x, features);
-    break;
-  }
+  CORDS_BY_NUMBER_TYPE(type, MeanReluAdd, n, pixels, channels, x, features);
 }
 
 void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x,
                              const void *dfeatures, void *g)
 {
-  switch (type) {
-  case CORDS_F32:
-    MeanReluAdjointAddF32(n, pixels, channels, x, dfeatures, g);
-    break;
-  case CORDS_F64:
-    MeanReluAdjointAddF64(n, pixels, channels, x, dfeatures, g);
-    break;
-  case CORDS_BF16:
-    MeanReluAdjointAddBF16(n, pixels, channels, x, dfeatures, g);
-    break;
-  }
+  CORDS_BY_NUMBER_TYPE(type, MeanReluAdjointAdd, n, pixels, channels, x, dfeatures, g);
 }

@@ -4,7 +4,8 @@
 #include "conv/conv.h"
 
 /* Average pooling k × k with padding (k−1)/2 and the padding counted in the mean, as PyTorch's AvgPool2d does.  shape:
-   CordsConvShapeSame(rows, columns, channels, channels, k, stride).  NHWC, any number of images.  Not collective. */
+   CordsConvShapeSame(rows, columns, channels, channels, k, stride).  NHWC, any number of images; f32 or f64.  Not
+   collective. */
 PetscErrorCode CordsPoolForward(const CordsConvShape *shape, CordsType type, PetscInt n, const void *x, void *y);
 /* dx += Pᵀ dy */
 PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, PetscInt n, const void *dy, void *dx);

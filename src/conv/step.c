@@ -1,26 +1,21 @@
 #include "conv/step.h"
 
-enum { WORD = 16 /* neurons */ };
+#include "conv/finish.h"
+#include "conv/number_types.h"
 
-static size_t WordsPerPixel(const CordsConvShape *shape)
-{
-  return (size_t)(shape->out_channels + WORD - 1) / WORD;
-}
+enum { WORD = 16 /* neurons */ };
 
 size_t CordsConvMaskWords(const CordsConvShape *shape)
 {
-  return (size_t)shape->out_rows * shape->out_columns * WordsPerPixel(shape);
+  return (size_t)shape->out_rows * shape->out_columns * CordsMaskWordsPerPixel(shape->out_channels);
 }
 
-#define SAME(x) (x)
-
-/* T: images, M: running states, TO(x): T → M, FROM(m): M → T. */
 #define DEFINE(T, M, TO, FROM, suffix)                                                                                 \
   static void Step##suffix(const CordsConvShape *s, PetscInt n, const CordsConvLaw *law, const T *u, const M *r,       \
                            M *r_next, T *x_next, uint16_t *mask)                                                       \
   {                                                                                                                    \
     const M keep = (M)law->keep, gain = (M)law->gain, slope = (M)law->slope;                                           \
-    const size_t channels = (size_t)s->out_channels, words = WordsPerPixel(s);                                         \
+    const size_t channels = (size_t)s->out_channels, words = CordsMaskWordsPerPixel(s->out_channels);                  \
     _Pragma("omp parallel for schedule(static)") for (PetscInt p = 0; p < n * s->out_rows * s->out_columns; p++)       \
     {                                                                                                                  \
       uint16_t *bits = mask ? mask + (size_t)p * words : NULL;                                                         \
@@ -51,7 +46,7 @@ size_t CordsConvMaskWords(const CordsConvShape *shape)
                                    const M *lambda, T *du)                                                             \
   {                                                                                                                    \
     const M active = (M)law->gain, silent = (M)(law->gain * law->slope);                                               \
-    const size_t channels = (size_t)s->out_channels, words = WordsPerPixel(s);                                         \
+    const size_t channels = (size_t)s->out_channels, words = CordsMaskWordsPerPixel(s->out_channels);                  \
     const unsigned rest = (unsigned)(channels % WORD);                                                                 \
     _Pragma("omp parallel for schedule(static)") for (PetscInt p = 0; p < n * s->out_rows * s->out_columns; p++)       \
     {                                                                                                                  \
@@ -67,24 +62,12 @@ size_t CordsConvMaskWords(const CordsConvShape *shape)
     }                                                                                                                  \
   }
 
-DEFINE(float, float, SAME, SAME, F32)
-DEFINE(double, double, SAME, SAME, F64)
-DEFINE(uint16_t, float, CordsFromBf16, CordsToBf16, BF16)
+CORDS_FOR_NUMBER_TYPES(DEFINE)
 
 void CordsStepPointwise(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law, const void *u,
                         const void *r, void *r_next, void *x_next, uint16_t *mask)
 {
-  switch (type) {
-  case CORDS_F32:
-    StepF32(shape, n, law, u, r, r_next, x_next, mask);
-    break;
-  case CORDS_F64:
-    StepF64(shape, n, law, u, r, r_next, x_next, mask);
-    break;
-  case CORDS_BF16:
-    StepBF16(shape, n, law, u, r, r_next, x_next, mask);
-    break;
-  }
+  CORDS_BY_NUMBER_TYPE(type, Step, shape, n, law, u, r, r_next, x_next, mask);
 }
 
 void CordsStepAdjointPointwise(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law,
@@ -92,31 +75,11 @@ void CordsStepAdjointPointwise(const CordsConvShape *shape, CordsType type, Pets
 {
   size_t count = (size_t)n * shape->in_rows * shape->in_columns * shape->in_channels;
 
-  switch (type) {
-  case CORDS_F32:
-    StepAdjointF32(count, law, v, g, later, lambda);
-    break;
-  case CORDS_F64:
-    StepAdjointF64(count, law, v, g, later, lambda);
-    break;
-  case CORDS_BF16:
-    StepAdjointBF16(count, law, v, g, later, lambda);
-    break;
-  }
+  CORDS_BY_NUMBER_TYPE(type, StepAdjoint, count, law, v, g, later, lambda);
 }
 
 void CordsConvMaskMultiply(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsConvLaw *law,
                            const uint16_t *mask, const void *lambda, void *du)
 {
-  switch (type) {
-  case CORDS_F32:
-    MaskMultiplyF32(shape, n, law, mask, lambda, du);
-    break;
-  case CORDS_F64:
-    MaskMultiplyF64(shape, n, law, mask, lambda, du);
-    break;
-  case CORDS_BF16:
-    MaskMultiplyBF16(shape, n, law, mask, lambda, du);
-    break;
-  }
+  CORDS_BY_NUMBER_TYPE(type, MaskMultiply, shape, n, law, mask, lambda, du);
 }
