@@ -70,10 +70,10 @@ static void PutAbsent(CordsConvChoiceTable *table, const CordsConvChoice *choice
 /* Whether a choice is missing for any operation. */
 static PetscBool IsMissing(const CordsConvShape *shape, CordsType type)
 {
-  for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++) {
-    if (CordsConvChoiceFind(shape, type, (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT),
-                            (CordsConvImages)(k % CORDS_CONV_IMAGES_COUNT)) < 0)
-      return PETSC_TRUE;
+  for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
+    for (int images = 0; images < CORDS_CONV_IMAGES_COUNT; images++)
+      if (CordsConvChoiceFind(shape, type, (CordsConvOperation)operation, (CordsConvImages)images) < 0)
+        return PETSC_TRUE;
   }
   return PETSC_FALSE;
 }
@@ -239,7 +239,6 @@ PetscErrorCode CordsConvChoiceSetText(CordsContext context, const char *name, co
 /* One line of the table, aligned. */
 static void DescribeChoice(const CordsConvChoice *c, const char *backend, size_t length, char *line)
 {
-  static const char *const images[] = {"one", "many"};
   const CordsConvShape *s = &c->shape;
   char in[48], out[48], kernel[48], ahead[32] = "-";
 
@@ -248,7 +247,7 @@ static void DescribeChoice(const CordsConvChoice *c, const char *backend, size_t
   snprintf(kernel, sizeof kernel, "%dx%d/%d", (int)s->kernel_rows, (int)s->kernel_columns, (int)s->stride);
   if (c->ahead > 0) snprintf(ahead, sizeof ahead, "%.2f", c->ahead);
   snprintf(line, length, "  %-16s %-16s %-8s %-5s %-17s %-5s %7d  %-10s %s\n", in, out, kernel, CordsTypeNames[c->type],
-           CordsConvOperationNames[c->operation], images[c->images], (int)c->threads, backend, ahead);
+           CordsConvOperationNames[c->operation], CordsConvImagesNames[c->images], (int)c->threads, backend, ahead);
 }
 
 /* What rank 0 finds in the file. */

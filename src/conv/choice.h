@@ -36,8 +36,8 @@ PetscInt CordsConvChoiceFind(const CordsConvShape *shape, CordsType type, CordsC
    "f32 forward many threads 2 in 56x56x64 out 56x56x64 kernel 3x3 stride 1 padding 1,1,1,1 backend direct ahead 1.25";
    ahead: how many times as fast as the next best, 0 where nothing was compared or the machine was too busy. */
 PetscErrorCode CordsConvChoiceGetText(char **text);
-/* Use these choices, whatever was known; they come from a run that is continued.  Says on the log which of them this
-   program cannot do.  Collective.  Errors (user): not such lines; `name` says where they come from. */
+/* Use these choices, whatever was known; they come from a run that is continued.  Says on the log how many of them
+   this program cannot do.  Collective.  Errors (user): not such lines; `name` says where they come from. */
 PetscErrorCode CordsConvChoiceSetText(CordsContext context, const char *name, const char *text);
 /* Forget all choices (for tests; files stay). */
 void CordsConvChoiceClear(void);

@@ -73,14 +73,9 @@ void CordsConvCacheDefaultPath(char path[PETSC_MAX_PATH_LEN])
 /* ---- files, without errors ---- */
 
 /* One rank alone. */
-static const CordsContextData alone = {.size = 1};
-
 static CordsContextData Alone(void)
 {
-  CordsContextData context = alone;
-
-  context.comm = context.domain_comm = PETSC_COMM_SELF;
-  return context;
+  return (CordsContextData){.comm = PETSC_COMM_SELF, .domain_comm = PETSC_COMM_SELF, .size = 1};
 }
 
 static char caught[2048];

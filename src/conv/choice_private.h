@@ -22,6 +22,8 @@ typedef struct {
 
 /* --- choice_text.c: choices as lines --- */
 
+extern const char *const CordsConvImagesNames[];
+
 /* The choice with the same key, or NULL. */
 CordsConvChoice *CordsConvChoiceLookUp(CordsConvChoiceTable *table, const CordsConvChoice *key);
 /* Add, or replace the one of the same key.  A full table stays as it is. */
@@ -37,7 +39,7 @@ PetscBool CordsConvChoiceTableParse(const char *text, CordsConvChoiceTable *tabl
 /* Measure all operations and numbers of images of one shape and type, with the present number of threads; the choices
    are put into the table.  Where only one backend can do it, it is put there without a trial.  Not collective. */
 PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table);
-/* The same without a trial: the first backend of backends.def. */
+/* The same without a trial: the first backend of backends.def that can do it; lean: that is lean too. */
 PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, PetscBool lean,
                                     CordsConvChoiceTable *table);
 

@@ -9,7 +9,7 @@
 
 enum { LINE_MAX_LENGTH = 320, SIZE_MAX_SANE = 1 << 20, THREADS_MAX_SANE = 1 << 16 };
 
-static const char *const image_names[] = {"one", "many"};
+const char *const CordsConvImagesNames[] = {"one", "many"};
 
 static PetscBool SameKey(const CordsConvChoice *a, const CordsConvChoice *b)
 {
@@ -33,15 +33,14 @@ void CordsConvChoicePut(CordsConvChoiceTable *table, const CordsConvChoice *choi
   if (known) *known = *choice;
 }
 
-#define SIZES_FORMAT                                                                                                   \
-  "threads %d in %dx%dx%d out %dx%dx%d kernel %dx%d stride %d padding %d,%d,%d,%d backend %s ahead %.2f"
+#define SIZES_FORMAT "threads %d in %dx%dx%d out %dx%dx%d kernel %dx%d stride %d padding %d,%d,%d,%d"
 
 static void FormatLine(const CordsConvChoice *c, const char *backend, char line[LINE_MAX_LENGTH])
 {
   const CordsConvShape *s = &c->shape;
 
-  snprintf(line, LINE_MAX_LENGTH, "%s %s %s " SIZES_FORMAT, CordsTypeNames[c->type],
-           CordsConvOperationNames[c->operation], image_names[c->images], (int)c->threads, (int)s->in_rows,
+  snprintf(line, LINE_MAX_LENGTH, "%s %s %s " SIZES_FORMAT " backend %s ahead %.2f", CordsTypeNames[c->type],
+           CordsConvOperationNames[c->operation], CordsConvImagesNames[c->images], (int)c->threads, (int)s->in_rows,
            (int)s->in_columns, (int)s->in_channels, (int)s->out_rows, (int)s->out_columns, (int)s->out_channels,
            (int)s->kernel_rows, (int)s->kernel_columns, (int)s->stride, (int)s->pad_top, (int)s->pad_left,
            (int)s->pad_bottom, (int)s->pad_right, backend, c->ahead);
@@ -95,15 +94,12 @@ static PetscBool ParseLine(const char *line, CordsConvChoice *c, char backend[32
   int n[14];
   PetscInt indices[3];
 
-  if (sscanf(line,
-             "%7s %23s %7s threads %d in %dx%dx%d out %dx%dx%d kernel %dx%d stride %d padding %d,%d,%d,%d backend %31s "
-             "ahead %lf",
-             type, operation, images, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8], &n[9], &n[10],
-             &n[11], &n[12], &n[13], backend, &c->ahead) != 19)
+  if (sscanf(line, "%7s %23s %7s " SIZES_FORMAT " backend %31s ahead %lf", type, operation, images, &n[0], &n[1], &n[2],
+             &n[3], &n[4], &n[5], &n[6], &n[7], &n[8], &n[9], &n[10], &n[11], &n[12], &n[13], backend, &c->ahead) != 19)
     return PETSC_FALSE;
   indices[0] = IndexOf(CORDS_TYPE_COUNT, CordsTypeNames, type);
   indices[1] = IndexOf(CORDS_CONV_OPERATION_COUNT, CordsConvOperationNames, operation);
-  indices[2] = IndexOf(CORDS_CONV_IMAGES_COUNT, image_names, images);
+  indices[2] = IndexOf(CORDS_CONV_IMAGES_COUNT, CordsConvImagesNames, images);
   if (indices[0] < 0 || indices[1] < 0 || indices[2] < 0) return PETSC_FALSE;
   c->type = (CordsType)indices[0];
   c->operation = (CordsConvOperation)indices[1];

@@ -137,22 +137,21 @@ static PetscErrorCode Call(Trial *t, CordsConv conv, CordsConvOperation operatio
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static double NumberAt(const CordsArray *array, size_t k)
+{
+  if (array->type == CORDS_BF16) return (double)CordsFromBf16(((const uint16_t *)array->data)[k]);
+  return array->type == CORDS_F64 ? ((const double *)array->data)[k] : (double)((const float *)array->data)[k];
+}
+
 /* Whether a result agrees with that of the first candidate: a fast transform may round more, but not by much. */
 static PetscBool Agrees(const Trial *t, const CordsArray *result)
 {
   const double tolerance = t->type == CORDS_F64 ? 1e-11 : t->type == CORDS_F32 ? 5e-5 : 3e-2;
-  const CordsType master = CordsTypeMaster(t->type);
   const size_t count = (size_t)result->items * result->elements;
   double largest = 0, difference = 0;
 
   for (size_t k = 0; k < count; k++) {
-    double expected = master == CORDS_F64 ? ((const double *)t->expected.data)[k]
-                                          : (double)((const float *)t->expected.data)[k],
-           found;
-    if (result->type == CORDS_BF16)
-      found = (double)CordsFromBf16(((const uint16_t *)result->data)[k]);
-    else
-      found = result->type == CORDS_F64 ? ((const double *)result->data)[k] : (double)((const float *)result->data)[k];
+    const double expected = NumberAt(&t->expected, k), found = NumberAt(result, k);
     if (!isfinite(found)) return PETSC_FALSE;
     largest = fmax(largest, fabs(expected));
     difference = fmax(difference, fabs(found - expected));
@@ -259,8 +258,8 @@ static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type,
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* All that can do it (lean: in little memory), but not the reference, and the plain matrix product only where nothing
- * else can. */
+/* All that can do it (lean: in little memory); the reference and the plain matrix product only where nothing before
+   them can. */
 static PetscErrorCode FindCandidates(const CordsConvShape *shape, CordsType type, PetscBool lean, PetscInt *count,
                                      Candidate candidates[CANDIDATES_MAX])
 {
@@ -288,14 +287,16 @@ PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type,
 
   PetscFunctionBegin;
   PetscCall(FindCandidates(shape, type, lean, &count, candidates));
-  for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++) {
-    CordsConvChoice choice = {.shape = *shape,
-                              .type = type,
-                              .operation = (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT),
-                              .images = (CordsConvImages)(k % CORDS_CONV_IMAGES_COUNT),
-                              .threads = omp_get_max_threads(),
-                              .backend = candidates[0].backend};
-    CordsConvChoicePut(table, &choice);
+  for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
+    for (int images = 0; images < CORDS_CONV_IMAGES_COUNT; images++) {
+      CordsConvChoice choice = {.shape = *shape,
+                                .type = type,
+                                .operation = (CordsConvOperation)operation,
+                                .images = (CordsConvImages)images,
+                                .threads = omp_get_max_threads(),
+                                .backend = candidates[0].backend};
+      CordsConvChoicePut(table, &choice);
+    }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
