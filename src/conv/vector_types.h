@@ -36,9 +36,7 @@ static inline PetscInt CordsVectorLanes(CordsType type)
   }
 
 typedef float FloatVector __attribute__((vector_size(64)));
-typedef float LooseFloats __attribute__((vector_size(64), aligned(4), may_alias));
 typedef double DoubleVector __attribute__((vector_size(64)));
-typedef double LooseDoubles __attribute__((vector_size(64), aligned(8), may_alias));
 typedef int32_t IntVector __attribute__((vector_size(64), may_alias));
 typedef int64_t LongVector __attribute__((vector_size(64), may_alias));
 typedef uint32_t UnsignedVector __attribute__((vector_size(64), may_alias));

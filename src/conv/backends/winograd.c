@@ -42,7 +42,6 @@ typedef struct {
 } Direction;
 
 typedef struct {
-  CordsConvShape shape;
   CordsType type;
   Direction forward, adjoint;
   PetscBool adjoint_packed;
@@ -252,7 +251,6 @@ static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void *
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&d));
-  d->shape = *shape;
   d->type = type;
   PetscCall(DirectionCreate(shape, type, PETSC_FALSE, &d->forward));
   PetscCall(DirectionCreate(shape, type, PETSC_TRUE, &d->adjoint));
@@ -280,17 +278,18 @@ static PetscErrorCode Pack(void *data, const void *weights)
   Data *d = data;
   const CordsWinogradTransform *transform = CordsWinogradTransformOf(d->type);
   CordsRoute *places = d->forward.places;
-  const PetscInt lanes = places[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1;
+  const PetscInt lanes = places[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1,
+                 channels = d->forward.grid.in_channels;
 
   PetscFunctionBegin;
   d->adjoint_packed = PETSC_FALSE;
   PetscCall(AllocatePanels(&d->forward));
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < places[0].vectors; vector++) {
-    for (PetscInt c = 0; c < d->shape.in_channels; c++) {
+    for (PetscInt c = 0; c < channels; c++) {
       void *rows[PLACES];
       for (int k = 0; k < PLACES; k++) rows[k] = CordsRoutePanelRow(&places[k], vector, 0, c);
-      transform->weights(weights, d->shape.in_channels, vector * lanes, c, c % halves, rows);
+      transform->weights(weights, channels, vector * lanes, c, c % halves, rows);
     }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
