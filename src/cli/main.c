@@ -1,4 +1,4 @@
-/* Start MPI and SLEPc, find the command, configure - check - run, end with the right exit status. */
+/* Find the command, start MPI and SLEPc, configure - check - run, end with the right exit status. */
 #include "cli/command.h"
 #include "core/config.h"
 #include "core/registry.h"
@@ -87,6 +87,13 @@ static PetscErrorCode PrintHelp(const CordsCommandType *command, const char *arg
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Before MPI starts; a word that is no command is found out afterwards. */
+static void Begin(const char *name)
+{
+  for (int k = 0; k < COMMAND_COUNT; k++)
+    if (!strcmp(commands[k]->name, name) && commands[k]->begin) commands[k]->begin();
+}
+
 static PetscErrorCode Run(const char *const words[2], const char *stray, int *exit_status)
 {
   const CordsCommandType *command;
@@ -116,6 +123,7 @@ int main(int argc, char **argv)
   char **all = argv;
 
   TakeWords(&argc, argv, words, &stray);
+  Begin(words[0]);
   if (SlepcInitialize(&argc, &all, NULL, NULL)) return CORDS_EXIT_INTERNAL;
   signal(SIGPIPE, SIG_IGN); /* results go to files: nothing ends because nobody reads what is printed any more */
   if (MPI_Comm_rank(PETSC_COMM_WORLD, &rank) || CordsErrorHandlerPush()) return CORDS_EXIT_INTERNAL;

@@ -2,8 +2,8 @@
 
 #include "conv/choice.h"
 #include "core/config.h"
-#include "core/log.h"
 #include "data/dataset.h"
+#include "train/stop.h"
 #include "train/trainer.h"
 
 static char dataset_name[64] = "fashion_mnist", data_path[PETSC_MAX_PATH_LEN];
@@ -34,11 +34,7 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   PetscFunctionBegin;
   PetscCall(CordsDatasetOpen(context, dataset_name, data_path, CORDS_SPLIT_TRAIN, &dataset));
   PetscCall(CordsTrain(context, &run, dataset, &stopped));
-  if (stopped) {
-    PetscCall(CordsLog(context, "stopped by a signal; %s/checkpoint.h5 is complete, the same command continues\n",
-                       run.output));
-    *exit_status = CORDS_EXIT_STOPPED;
-  }
+  if (stopped) *exit_status = CORDS_EXIT_STOPPED;
   PetscCall(CordsDatasetDestroy(&dataset));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -46,5 +42,6 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
 const CordsCommandType cords_command_train = {.name = "train",
                                               .about = "train a network in stages, or continue where the output stands",
                                               .usage = "-config FILE.yaml -data DIR -output DIR",
+                                              .begin = CordsStopCatch,
                                               .configure = Configure,
                                               .run = Run};

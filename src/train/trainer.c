@@ -6,22 +6,15 @@
 #include "core/registry.h"
 #include "data/loader.h"
 #include "model/fold.h"
+#include "train/stop.h"
 #include "train/train_log.h"
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t stop_asked;
-
-static void AskToStop(int signal_number)
-{
-  stop_asked = signal_number;
-}
 
 /* A run at work. */
 typedef struct {
@@ -183,17 +176,6 @@ static PetscErrorCode SaveModel(Trainer *t, const char *name, CordsModel model)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Whether any rank was asked to stop. */
-static PetscErrorCode StopAsked(const Trainer *t, PetscBool *stop)
-{
-  int here = stop_asked != 0, anywhere;
-
-  PetscFunctionBegin;
-  PetscCallMPI(MPI_Allreduce(&here, &anywhere, 1, MPI_INT, MPI_MAX, t->context->comm));
-  *stop = (PetscBool)anywhere;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 /* Whether the last checkpoint is old enough, by the clock of rank 0. */
 static PetscErrorCode SaveDue(const Trainer *t, PetscBool *due)
 {
@@ -343,7 +325,7 @@ static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
     PetscCall(Update(t));
     DescribeRow(&t->state, sizeof note, note);
     PetscCall(CordsProgressUpdate(t->context, &progress, t->state.update, note[0] ? note : NULL));
-    PetscCall(StopAsked(t, stopped));
+    PetscCall(CordsStopAsked(t->context, stopped));
     PetscCall(SaveDue(t, &due));
     if (*stopped || due) PetscCall(Save(t));
     if (*stopped) break;
@@ -448,33 +430,44 @@ static PetscErrorCode Begin(Trainer *t, PetscBool *finished)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsTrain(CordsContext context, const CordsRun *run, CordsDataset dataset, PetscBool *stopped)
+/* From where the output stands to the end of the last stage, or to a signal. */
+static PetscErrorCode RunStages(Trainer *t, PetscBool *stopped)
 {
-  Trainer t = {.context = context, .run = run, .dataset = dataset, .saved_s = MPI_Wtime()};
-  struct sigaction ask = {.sa_handler = AskToStop, .sa_flags = SA_RESTART}, before_term, before_usr1;
   PetscBool finished;
 
   PetscFunctionBegin;
-  *stopped = PETSC_FALSE;
-  stop_asked = 0; /* a request to an earlier call is done */
-  sigaction(SIGTERM, &ask, &before_term);
-  sigaction(SIGUSR1, &ask, &before_usr1);
-  PetscCall(Begin(&t, &finished));
+  PetscCall(Begin(t, &finished));
   while (!finished && !*stopped) {
-    PetscCall(RunStage(&t, stopped));
+    PetscCall(RunStage(t, stopped));
     if (*stopped) break;
-    PetscCall(SaveCnn(&t));
-    if (t.state.stage + 1 < run->stage_count) {
-      PetscCall(NextStage(&t));
+    PetscCall(SaveCnn(t));
+    if (t->state.stage + 1 < t->run->stage_count) {
+      PetscCall(NextStage(t));
     } else {
-      PetscCall(Save(&t));
-      PetscCall(SaveModel(&t, "model.h5", CordsStageModel(t.stage)));
+      PetscCall(Save(t));
+      PetscCall(SaveModel(t, "model.h5", CordsStageModel(t->stage)));
       finished = PETSC_TRUE;
     }
   }
-  if (t.log) PetscCall(CordsTrainLogClose(&t.log));
-  if (t.stage) PetscCall(EndStage(&t));
-  sigaction(SIGTERM, &before_term, NULL);
-  sigaction(SIGUSR1, &before_usr1, NULL);
+  if (*stopped) {
+    PetscCall(CordsLog(t->context, "stopped by a signal; %s is complete, the same command continues\n", t->checkpoint));
+  }
+  if (t->log) PetscCall(CordsTrainLogClose(&t->log));
+  if (t->stage) PetscCall(EndStage(t));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsTrain(CordsContext context, const CordsRun *run, CordsDataset dataset, PetscBool *stopped)
+{
+  Trainer t = {.context = context, .run = run, .dataset = dataset, .saved_s = MPI_Wtime()};
+
+  PetscFunctionBegin;
+  CordsStopCatch();
+  PetscCall(CordsStopAsked(context, stopped));
+  if (*stopped)
+    PetscCall(CordsLog(context, "stopped by a signal before the training began; %s is as it was\n", run->output));
+  else
+    PetscCall(RunStages(&t, stopped));
+  CordsStopRelease();
   PetscFunctionReturn(PETSC_SUCCESS);
 }

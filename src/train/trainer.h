@@ -22,9 +22,11 @@ typedef struct {
    architecture is filled by the caller. */
 PetscErrorCode CordsRunFromOptions(CordsRun *run);
 
-/* Train, or continue where the output directory stands, to the end.  stopped: true if SIGTERM or SIGUSR1 asked to stop
-   and the state was saved; the same call continues.  Collective. Errors (user): output not writable, checkpoint of
-   another run, batch smaller than the number of ranks, loss not finite. */
+/* Train, or continue where the output directory stands, to the end.  stopped: SIGTERM or SIGUSR1 asked to stop, and the
+   state was saved, or nothing was touched yet; the same call continues.  The signals are caught during the call, and
+   before it from CordsStopCatch on.  Says on the log where it stopped.  Collective.
+   Errors (user): output not writable, checkpoint of another run, fewer images than ranks, -memory_limit too small, loss
+   not finite. */
 PetscErrorCode CordsTrain(CordsContext context, const CordsRun *run, CordsDataset dataset, PetscBool *stopped);
 
 #endif

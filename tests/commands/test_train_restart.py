@@ -2,7 +2,9 @@
 training that was never disturbed."""
 
 import contextlib
+import pathlib
 import random
+import re
 import signal
 import subprocess
 import time
@@ -137,6 +139,30 @@ class Stopped(Restart):
                               "command continues", printed)
                 self.done(*self.training(number.name))
                 self.assert_same_end(self.folder / number.name)
+
+    def stop_early(self, run, number):
+        """Send a signal as soon as the program listens, long before it has read its data."""
+        process = self.start(run)
+        mask = 1 << number - 1
+        while process.poll() is None:
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+            if int(re.search(r"^SigCgt:\s*(\w+)", status, re.M).group(1), 16) & mask:
+                break
+            time.sleep(0.0003)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=commands.SECONDS_MAX)
+        self.assertEqual(process.returncode, 75, output + errors)
+        self.assertIn("stopped by a signal before the training began; "
+                      f"{self.folder / run} is as it was\n", output)
+
+    def test_signals_before_the_work_begins(self):
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            with self.subTest(number.name):
+                self.stop_early("unborn", number)
+                self.assertFalse((self.folder / "unborn").exists())
+                before = commands.tree(self.whole)
+                self.stop_early("whole", number)
+                self.assertEqual(commands.tree(self.whole), before)
 
     def test_signal_to_two_ranks(self):
         self.stop("ranks", signal.SIGUSR1, ranks=2)
