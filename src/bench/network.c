@@ -98,7 +98,7 @@ PetscErrorCode CordsBenchTrialCreate(CordsBenchNetwork *network)
   network->plan = CordsPlanFast(network->system, &task);
   PetscCall(CordsPlanMake(network->system, &task, 0, TrialBytes(a, network->plan.images), &cost));
   network->plan = cost.plan;
-  network->planned_bytes = cost.rollout_bytes + cost.other_bytes;
+  network->planned_bytes = cost.states_bytes + cost.other_bytes;
   PetscCall(CordsInputCreate(network->system, network->plan.images, &network->input));
   PetscCall(CordsRolloutCreate(network->system, NULL, &network->plan, PetscMax(a->stimulus_steps, a->spontaneous_steps),
                                PETSC_FALSE, &network->rollout));

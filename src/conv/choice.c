@@ -14,16 +14,17 @@ static CordsConvChoiceTable known;
 
 static struct {
   PetscBool measured;   /* -kernel_choice: by trials; */
-  PetscBool lean;       /* without trials, the first in order that is lean */
+  PetscBool lean;       /* the first in order that is lean, whatever is faster; */
+  PetscBool compared;   /* trials tell how much faster */
   PetscBool file_named; /* -kernel_cache was given */
   PetscBool file_read, file_warned;
   char path[PETSC_MAX_PATH_LEN]; /* empty: no file */
 } settings;
 
-PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean)
+PetscErrorCode CordsConvChoiceFromOptions(PetscBool memory_is_short)
 {
   static const char *const ways[] = {"measured", "order", "lean"};
-  PetscInt way = lean ? 2 : 0;
+  PetscInt way = memory_is_short ? 2 : 0;
   char path[PETSC_MAX_PATH_LEN] = "";
 
   PetscFunctionBegin;
@@ -37,6 +38,7 @@ PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean)
                               sizeof path, path));
   settings.measured = (PetscBool)(way == 0);
   settings.lean = (PetscBool)(way == 2);
+  settings.compared = (PetscBool)(settings.lean && memory_is_short);
   settings.file_named = (PetscBool)(path[0] != '\0');
   settings.file_read = settings.file_warned = PETSC_FALSE;
   if (settings.file_named)
@@ -52,14 +54,31 @@ void CordsConvChoiceClear(void)
   settings.file_read = PETSC_FALSE;
 }
 
-PetscInt CordsConvChoiceFind(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,
-                             CordsConvImages images)
+/* What is known with the present number of threads, or NULL. */
+static const CordsConvChoice *Find(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,
+                                   CordsConvImages images)
 {
   const CordsConvChoice key = {
       .shape = *shape, .type = type, .operation = operation, .images = images, .threads = omp_get_max_threads()};
-  const CordsConvChoice *found = CordsConvChoiceLookUp(&known, &key);
+
+  return CordsConvChoiceLookUp(&known, &key);
+}
+
+PetscInt CordsConvChoiceFind(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,
+                             CordsConvImages images)
+{
+  const CordsConvChoice *found = Find(shape, type, operation, images);
 
   return found ? found->backend : -1;
+}
+
+double CordsConvChoiceSlowdown(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,
+                               CordsConvImages images)
+{
+  const CordsConvChoice *found = Find(shape, type, operation, images);
+
+  /* a trial, too, keeps to the order where another one is faster by less */
+  return found && found->ahead > 0 && found->ahead * cords_conv_clearly_faster <= 1 ? 1 / found->ahead : 1;
 }
 
 static void PutAbsent(CordsConvChoiceTable *table, const CordsConvChoice *choice)
@@ -125,8 +144,8 @@ static PetscErrorCode ChooseHere(PetscInt count, const CordsConvShape shapes[], 
     PetscInt before = fresh->count;
 
     if (!IsMissing(&shapes[k], types[k])) continue;
-    if (settings.measured)
-      PetscCall(CordsConvChoiceMeasure(&shapes[k], types[k], fresh));
+    if (settings.measured || settings.compared)
+      PetscCall(CordsConvChoiceMeasure(&shapes[k], types[k], settings.lean, fresh));
     else
       PetscCall(CordsConvChoiceOrder(&shapes[k], types[k], settings.lean, fresh));
     for (PetscInt c = before; c < fresh->count; c++) {
@@ -135,7 +154,7 @@ static PetscErrorCode ChooseHere(PetscInt count, const CordsConvShape shapes[], 
     }
   }
   outcome->trials_s = MPI_Wtime() - start_s;
-  if (outcome->compared && settings.path[0])
+  if (settings.measured && outcome->compared && settings.path[0])
     PetscCall(CordsConvCacheAdd(settings.path, (PetscBool)!settings.file_named, fresh, outcome->unwritten));
   PetscCall(PetscFree(fresh));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -186,7 +205,8 @@ static PetscErrorCode Tell(CordsContext context, Outcome *outcome)
                  outcome->unwritten);
   if (outcome->ignored[0]) PetscCall(CordsLog(context, "kernels: %s; it is ignored and made anew\n", outcome->ignored));
   if (outcome->compared)
-    PetscCall(CordsLog(context, "kernels: %d choices by trials of %.2f s\n", outcome->compared, outcome->trials_s));
+    PetscCall(CordsLog(context, "kernels: %d %s by trials of %.2f s\n", outcome->compared,
+                       settings.lean ? "lean ones compared with the first in order" : "choices", outcome->trials_s));
   if (outcome->unwritten[0] && !settings.file_warned) {
     PetscCall(CordsLog(context, "kernels: %s; the trials will be made again in the next run\n", outcome->unwritten));
     settings.file_warned = PETSC_TRUE;

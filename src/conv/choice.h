@@ -17,10 +17,10 @@
 typedef enum { CORDS_CONV_ONE_IMAGE, CORDS_CONV_MANY_IMAGES } CordsConvImages;
 enum { CORDS_CONV_IMAGES_COUNT = 2 };
 
-/* -kernel_choice measured|order|lean, -kernel_cache FILE.  lean: memory is short, so that is the default, the first in
-   order that keeps weights in no more memory than they have.  Until this is called there are no trials and no file.
-   Not collective. */
-PetscErrorCode CordsConvChoiceFromOptions(PetscBool lean);
+/* -kernel_choice measured|order|lean, -kernel_cache FILE.  memory_is_short: so lean is the default, the first in order
+   that keeps weights in no more memory than they have, and trials tell what that costs (CordsConvChoiceSlowdown). Until
+   this is called there are no trials and no file.  Not collective. */
+PetscErrorCode CordsConvChoiceFromOptions(PetscBool memory_is_short);
 
 /* Have a choice for `count` pairs of shape and type, on all ranks the same: as known, from the file, or measured and
    then added to the file.  Says on the log what it did.  Collective.
@@ -32,9 +32,14 @@ PetscErrorCode CordsConvChoicePrepare(CordsContext context, PetscInt count, cons
 PetscInt CordsConvChoiceFind(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,
                              CordsConvImages images);
 
+/* Time of the chosen backend ÷ time of the first in order, where a trial found that one clearly faster; else 1. */
+double CordsConvChoiceSlowdown(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,
+                               CordsConvImages images);
+
 /* All choices of this process, one line each; PetscFree by the caller.  The line:
    "f32 forward many threads 2 in 56x56x64 out 56x56x64 kernel 3x3 stride 1 padding 1,1,1,1 backend direct ahead 1.25";
-   ahead: how many times as fast as the next best, 0 where nothing was compared or the machine was too busy. */
+   ahead: how many times as fast as the next best (below 1: slower, but lean), 0 where nothing was compared or the
+   machine was too busy. */
 PetscErrorCode CordsConvChoiceGetText(char **text);
 /* Use these choices, whatever was known; they come from a run that is continued.  Says on the log how many of them
    this program cannot do.  Collective.  Errors (user): not such lines; `name` says where they come from. */

@@ -11,7 +11,8 @@ typedef struct {
   CordsConvImages images;
   PetscInt threads;
   PetscInt backend; /* index in CordsConvBackendList */
-  double ahead;     /* time of the next best ÷ time of this one; 0: no trial, or no clear times */
+  double ahead;     /* time of the next best ÷ time of this one, below 1 where a slower one was chosen because it is
+                       lean; 0: no trial, or no clear times */
 } CordsConvChoice;
 
 enum { CORDS_CONV_CHOICES_MAX = 4096 };
@@ -36,10 +37,15 @@ PetscBool CordsConvChoiceTableParse(const char *text, CordsConvChoiceTable *tabl
 
 /* --- choice_trial.c --- */
 
+/* A later backend of backends.def is preferred only if it is this many times as fast. */
+extern const double cords_conv_clearly_faster;
+
 /* Measure all operations and numbers of images of one shape and type, with the present number of threads; the choices
-   are put into the table.  Where only one backend can do it, it is put there without a trial.  Not collective. */
-PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table);
-/* The same without a trial: the first backend of backends.def that can do it; lean: that is lean too. */
+   are put into the table: the fastest, or (lean) the first of backends.def that is lean, compared with the very first.
+   Where there is only one to choose, it is put there without a trial.  Not collective. */
+PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, PetscBool lean,
+                                      CordsConvChoiceTable *table);
+/* The same without a trial: the first backend of backends.def, or the first that is lean. */
 PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, PetscBool lean,
                                     CordsConvChoiceTable *table);
 

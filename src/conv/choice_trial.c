@@ -11,6 +11,8 @@
 #include <string.h>
 
 enum { CANDIDATES_MAX = 16, IMAGES_MAX = 32 };
+/* Where the ratio of two times is what is wanted, rather than the shorter one. */
+enum { ROUNDS_LEAN = 8 };
 
 /* Work of one call in the trial for many images: enough to hide the start of threads, short enough that a whole network
    is measured in a second. */
@@ -19,8 +21,7 @@ static const double trial_flops = 0.6e9;
 static const double candidate_s = 20e-3;
 /* Two times this close are the same. */
 static const double same_time = 1.1;
-/* A later backend is preferred only if it is this much faster. */
-static const double clearly_faster = 1.1;
+const double cords_conv_clearly_faster = 1.1;
 /* A candidate this much slower than the best one is not tried again. */
 static const double hopeless = 1.5;
 
@@ -42,6 +43,7 @@ typedef struct {
 typedef struct {
   PetscInt backend;
   CordsConv conv;
+  PetscBool lean;
   double best_s, second_s; /* the two shortest times */
   PetscBool dropped;
 } Candidate;
@@ -190,15 +192,18 @@ static void AddTime(Candidate *c, double time_s)
   c->best_s = fmin(c->best_s, time_s);
 }
 
-/* Until every candidate's time is settled, or it is clear that it is not the best, or the machine is too busy. */
-static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt count, Candidate candidates[])
+/* Until every candidate's time is settled, or it is clear that it is not the best, or the machine is too busy; but all
+   of them so often at least. */
+static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt rounds_least, PetscInt count,
+                             Candidate candidates[])
 {
   const double begin_s = MPI_Wtime();
   double fastest_s = INFINITY;
   PetscBool settled = PETSC_FALSE;
 
   PetscFunctionBegin;
-  while (!settled && MPI_Wtime() - begin_s < (double)count * candidate_s) {
+  for (PetscInt round = 1; round <= rounds_least || (!settled && MPI_Wtime() - begin_s < (double)count * candidate_s);
+       round++) {
     settled = PETSC_TRUE;
     for (PetscInt k = 0; k < count; k++) {
       Candidate *c = &candidates[k];
@@ -209,7 +214,7 @@ static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt co
       PetscCall(Call(t, c->conv, operation, &result));
       AddTime(c, MPI_Wtime() - start_s);
       if (Settled(c)) fastest_s = fmin(fastest_s, c->best_s);
-      c->dropped = (PetscBool)(Settled(c) && c->best_s > hopeless * fastest_s);
+      c->dropped = (PetscBool)(round >= rounds_least && Settled(c) && c->best_s > hopeless * fastest_s);
       if (!Settled(c)) settled = PETSC_FALSE;
     }
   }
@@ -217,26 +222,42 @@ static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt co
 }
 
 /* The one to begin from, unless a later one is clearly faster. */
-static PetscInt Best(PetscInt count, const Candidate candidates[], PetscInt start, double *ahead)
+static PetscInt Best(PetscInt count, const Candidate candidates[], PetscInt start)
 {
   PetscInt best = start;
-  double next_s = INFINITY;
 
   for (PetscInt k = 0; k < count; k++) {
     if (!Settled(&candidates[k]) || !Settled(&candidates[best])) continue;
-    if (candidates[k].best_s * clearly_faster <= candidates[best].best_s) best = k;
+    if (candidates[k].best_s * cords_conv_clearly_faster <= candidates[best].best_s) best = k;
   }
-  for (PetscInt k = 0; k < count; k++)
-    if (k != best && Settled(&candidates[k])) next_s = fmin(next_s, candidates[k].best_s);
-  *ahead = isfinite(next_s) && Settled(&candidates[best]) ? next_s / candidates[best].best_s : 0;
   return best;
 }
 
+/* CordsConvChoice.ahead of the best one. */
+static double Ahead(PetscInt count, const Candidate candidates[], PetscInt best)
+{
+  double next_s = INFINITY;
+
+  for (PetscInt k = 0; k < count; k++)
+    if (k != best && Settled(&candidates[k])) next_s = fmin(next_s, candidates[k].best_s);
+  return isfinite(next_s) && Settled(&candidates[best]) ? next_s / candidates[best].best_s : 0;
+}
+
+/* The second candidate because it is lean, and what that costs.  Nothing else depends on these times, so unclear ones
+   are better than none. */
+static PetscInt Lean(const Candidate candidates[], PetscInt best, double *ahead)
+{
+  if (best == 0) *ahead = candidates[0].best_s / candidates[1].best_s;
+  if (!isfinite(*ahead)) *ahead = 0;
+  return 1;
+}
+
 /* n images of a shape: all operations.  preferred: candidate to begin from for each operation, in and out. */
-static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type, CordsConvImages images, PetscInt n,
-                                    PetscInt count, Candidate candidates[], PetscInt preferred[],
+static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type, PetscBool lean, CordsConvImages images,
+                                    PetscInt n, PetscInt count, Candidate candidates[], PetscInt preferred[],
                                     CordsConvChoiceTable *table)
 {
+  PetscInt chosen;
   Trial trial;
 
   PetscFunctionBegin;
@@ -249,9 +270,11 @@ static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type,
                               .images = images,
                               .threads = omp_get_max_threads()};
     PetscCall(WarmUp(&trial, choice.operation, count, candidates));
-    PetscCall(Repeat(&trial, choice.operation, count, candidates));
-    preferred[operation] = Best(count, candidates, preferred[operation], &choice.ahead);
-    choice.backend = candidates[preferred[operation]].backend;
+    PetscCall(Repeat(&trial, choice.operation, lean ? ROUNDS_LEAN : 1, count, candidates));
+    chosen = preferred[operation] = Best(count, candidates, preferred[operation]);
+    choice.ahead = Ahead(count, candidates, chosen);
+    if (lean) chosen = Lean(candidates, chosen, &choice.ahead);
+    choice.backend = candidates[chosen].backend;
     CordsConvChoicePut(table, &choice);
   }
   PetscCall(TrialDestroy(&trial));
@@ -274,9 +297,21 @@ static PetscErrorCode FindCandidates(const CordsConvShape *shape, CordsType type
     PetscCall(CordsConvBackendSupports(names[k], shape, type, &supports, &is_lean));
     if (!supports || (lean && !is_lean)) continue;
     if (*count > 0 && (!strcmp(names[k], "reference") || !strcmp(names[k], "gemm"))) continue;
-    candidates[(*count)++] = (Candidate){.backend = k};
+    candidates[(*count)++] = (Candidate){.backend = k, .lean = is_lean};
   }
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Of all candidates the first and the first lean one, if that is another; returns how many these are.  More would take
+   memory themselves. */
+static PetscInt FirstAndLean(PetscInt count, Candidate candidates[])
+{
+  PetscInt lean = 0;
+
+  while (lean < count && !candidates[lean].lean) lean++;
+  if (lean == 0 || lean == count) return 1;
+  candidates[1] = candidates[lean];
+  return 2;
 }
 
 PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type, PetscBool lean,
@@ -301,7 +336,8 @@ PetscErrorCode CordsConvChoiceOrder(const CordsConvShape *shape, CordsType type,
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, CordsConvChoiceTable *table)
+PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType type, PetscBool lean,
+                                      CordsConvChoiceTable *table)
 {
   Candidate candidates[CANDIDATES_MAX];
   PetscInt count, preferred[CORDS_CONV_OPERATION_COUNT] = {0};
@@ -311,16 +347,17 @@ PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType typ
 
   PetscFunctionBegin;
   PetscCall(FindCandidates(shape, type, PETSC_FALSE, &count, candidates));
+  if (lean) count = FirstAndLean(count, candidates);
   if (count == 1) {
-    PetscCall(CordsConvChoiceOrder(shape, type, PETSC_FALSE, table));
+    PetscCall(CordsConvChoiceOrder(shape, type, lean, table));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsConvBackendList(&all, &names, NULL));
   for (PetscInt k = 0; k < count; k++)
     PetscCall(CordsConvCreate(shape, type, names[candidates[k].backend], &candidates[k].conv));
   /* one image begins from the choice for many: fewer kernels, and fewer copies of the weights */
-  PetscCall(MeasureImages(shape, type, CORDS_CONV_MANY_IMAGES, many, count, candidates, preferred, table));
-  PetscCall(MeasureImages(shape, type, CORDS_CONV_ONE_IMAGE, 1, count, candidates, preferred, table));
+  PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_MANY_IMAGES, many, count, candidates, preferred, table));
+  PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_ONE_IMAGE, 1, count, candidates, preferred, table));
   for (PetscInt k = 0; k < count; k++) PetscCall(CordsConvDestroy(&candidates[k].conv));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -21,7 +21,7 @@ struct _p_CordsEquilibrium {
   CordsSteadyState steady;
   CordsEquilibriumSettings settings;
   PetscInt area_count, steps; /* steps: of the transient; 0 if it does not count */
-  CordsPartsCost cost;
+  CordsPlanCost cost;
   Area areas[CORDS_AREAS_MAX];
   CordsArray baseline;   /* r⁰, all areas, one item */
   CordsArray gradient;   /* ∂L/∂r, all areas */
@@ -62,9 +62,9 @@ static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, double limit_
   PetscFunctionBegin;
   PetscCall(PartBytes(e, 1, &one));
   PetscCall(PartBytes(e, 2, &two));
-  PetscCall(CordsPlanParts(batch, one, two - one, enough_bytes, limit_bytes, learning, &e->cost));
+  PetscCall(CordsPlanParts(e->system, batch, one, two - one, enough_bytes, limit_bytes, learning, &e->cost));
   /* less, now that the images at a time are known */
-  e->cost.other_bytes += CordsPlanLearningBytes(e->system, batch, e->cost.images) - learning;
+  e->cost.other_bytes += CordsPlanLearningBytes(e->system, batch, e->cost.plan.images) - learning;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -75,12 +75,12 @@ static PetscErrorCode CreateArea(CordsEquilibrium e, PetscInt i)
   Area *area = &e->areas[i];
 
   PetscFunctionBegin;
-  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->cost.images, neurons, &area->states));
-  if (e->steps > 0) PetscCall(CordsArrayCreate(type, e->cost.images, neurons, &area->distance));
+  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->cost.plan.images, neurons, &area->states));
+  if (e->steps > 0) PetscCall(CordsArrayCreate(type, e->cost.plan.images, neurons, &area->distance));
   for (PetscInt k = 0; k < e->steps; k++) {
-    PetscCall(CordsResponseCreate(e->system, i, e->cost.images, e->settings.transient_step, &area->responses[k]));
+    PetscCall(CordsResponseCreate(e->system, i, e->cost.plan.images, e->settings.transient_step, &area->responses[k]));
   }
-  PetscCall(PetscCalloc1(2 * e->cost.images, &area->squares));
+  PetscCall(PetscCalloc1(2 * e->cost.plan.images, &area->squares));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -93,12 +93,12 @@ static PetscErrorCode CreateArrays(CordsEquilibrium e)
   PetscFunctionBegin;
   for (PetscInt i = 0; i < e->area_count; i++) PetscCall(CreateArea(e, i));
   PetscCall(CordsArrayCreate(type, 1, neurons, &e->baseline));
-  PetscCall(CordsArrayCreate(type, e->cost.images, neurons, &e->gradient));
-  PetscCall(CordsArrayCreate(type, e->cost.images, largest, &e->z));
-  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->cost.images, largest, &e->z_gradient));
-  PetscCall(CordsArrayCreate(type, e->cost.images, a->areas[a->area_count - 1].channels, &e->features));
-  PetscCall(CordsArrayCreate(type, e->cost.images, a->classes, &e->logits));
-  PetscCall(PetscMalloc1(e->cost.images, &e->settled));
+  PetscCall(CordsArrayCreate(type, e->cost.plan.images, neurons, &e->gradient));
+  PetscCall(CordsArrayCreate(type, e->cost.plan.images, largest, &e->z));
+  PetscCall(CordsArrayCreate(type, (e->steps + 1) * e->cost.plan.images, largest, &e->z_gradient));
+  PetscCall(CordsArrayCreate(type, e->cost.plan.images, a->areas[a->area_count - 1].channels, &e->features));
+  PetscCall(CordsArrayCreate(type, e->cost.plan.images, a->classes, &e->logits));
+  PetscCall(PetscMalloc1(e->cost.plan.images, &e->settled));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -114,7 +114,7 @@ PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings
   e->steps = e->settings.transient_weight > 0 ? e->settings.transient_steps : 0;
   PetscCall(CordsSystemCreate(model, type, &e->system));
   PetscCall(MakePlan(e, PetscMax(batch_local, 1), settings->rollout.memory_limit_bytes));
-  PetscCall(CordsSteadyStateCreate(e->system, e->cost.images, &e->settings.solver, &e->steady));
+  PetscCall(CordsSteadyStateCreate(e->system, e->cost.plan.images, &e->settings.solver, &e->steady));
   PetscCall(CreateArrays(e));
   *equilibrium = e;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -154,7 +154,7 @@ PetscErrorCode CordsEquilibriumDescribe(CordsEquilibrium equilibrium, char **tex
   char *memory;
 
   PetscFunctionBegin;
-  PetscCall(CordsPlanDescribeParts(&equilibrium->cost, &memory));
+  PetscCall(CordsPlanDescribe(&equilibrium->cost, &memory));
   PetscCall(PetscMalloc1(LENGTH, text));
   snprintf(*text, LENGTH,
            "gradient through the equilibrium: transient of %" PetscInt_FMT
@@ -405,8 +405,8 @@ PetscErrorCode CordsEquilibriumGradient(CordsEquilibrium equilibrium, PetscInt n
   PetscCall(CordsWeightsCollectIn(CordsSystemWeights(e->system), gradient));
   PetscCall(CordsSystemZeroGradient(e->system));
   PetscCall(Baseline(e));
-  for (PetscInt first = 0; first < n; first += e->cost.images) {
-    PetscCall(Part(e, PetscMin(n - first, e->cost.images), images + (size_t)first * image,
+  for (PetscInt first = 0; first < n; first += e->cost.plan.images) {
+    PetscCall(Part(e, PetscMin(n - first, e->cost.plan.images), images + (size_t)first * image,
                    labels + (size_t)first * classes, metrics));
   }
   FinishMetrics(e, metrics);

@@ -1,5 +1,6 @@
 #include "train/plan.h"
 
+#include "conv/choice.h"
 #include "conv/precision.h"
 #include "core/config.h"
 #include "core/registry.h"
@@ -22,7 +23,7 @@ static const double recorded_step_bytes = 1.0e6, step_bytes = 2.0e6, block_bytes
 static const double library_bytes = 18e6;
 
 /* Work of a recorded step there and back over that of one forward: data and weight gradients cost one forward each. */
-enum { RECORDED_WORK = 3 };
+enum { RECORDED_WORK = CORDS_CONV_OPERATION_COUNT };
 
 PetscErrorCode CordsRolloutSettingsFromOptions(CordsRolloutSettings *settings)
 {
@@ -38,7 +39,8 @@ PetscErrorCode CordsRolloutSettingsFromOptions(CordsRolloutSettings *settings)
                               sizeof settings->name, settings->name));
   if (settings->name[0]) PetscCall(CordsRegistryFind("rollout", count, names, settings->name, &index));
   PetscCall(CordsOptionBytes("-memory_limit",
-                             "most memory of each rank, such as 2GB; less of it means more recomputation",
+                             "most memory of each rank, such as 2GB; less of it means more recomputation and kernels "
+                             "that need less",
                              &settings->memory_limit_bytes));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -101,6 +103,54 @@ static double Recomputation(const CordsPlanTask *task, const CordsPlan *plan)
   return task->record && work > 0 ? 1 + again / work : 1;
 }
 
+/* Operations, and those that the fastest kernels would do in the same time: the kernels at hand are taken to need the
+   same time for each operation, which those that take little memory nearly do. */
+typedef struct {
+  double chosen, fastest;
+} Work;
+
+/* One operation of a convolution for so many items in all, one or many at a time. */
+static void AddWork(const CordsArchitecture *a, PetscInt connection, CordsType type, CordsConvOperation operation,
+                    CordsConvImages images, double items, Work *work)
+{
+  const CordsConvShape *shape;
+
+  if (connection < 0) return;
+  shape = &a->connections[connection].shape;
+  work->chosen += items * CordsConvFlops(shape);
+  work->fastest += items * CordsConvFlops(shape) / CordsConvChoiceSlowdown(shape, type, operation, images);
+}
+
+/* Steps of so many items in all (images × steps): the recurrent convolution of one step at a time, for one image or
+   many, everything else of a block of steps.  What is computed once for all steps does not count. */
+static void AddSteps(CordsSystem system, CordsConvImages images, double items, PetscBool record, Work *work)
+{
+  const CordsArchitecture *a = &CordsSystemModel(system)->architecture;
+  CordsType type = CordsSystemType(system);
+
+  for (int k = 0; k < (record ? RECORDED_WORK : 1); k++) {
+    CordsConvOperation operation = (CordsConvOperation)k;
+    CordsConvImages together = operation == CORDS_CONV_BACKWARD_WEIGHTS ? CORDS_CONV_MANY_IMAGES : images;
+    for (PetscInt i = 0; i < a->area_count; i++) {
+      AddWork(a, a->recurrent[i], type, operation, together, items, work);
+      if (i == 0) continue; /* the drive of the first area is the same at all steps */
+      AddWork(a, a->feedforward[i], type, operation, CORDS_CONV_MANY_IMAGES, items, work);
+      AddWork(a, a->skip[i], type, operation, CORDS_CONV_MANY_IMAGES, items, work);
+    }
+  }
+}
+
+/* Time with the kernels at hand over time with the fastest. */
+static double Kernels(CordsSystem system, const CordsPlanTask *task, PetscInt images)
+{
+  Work work = {0, 0};
+
+  AddSteps(system, CORDS_CONV_ONE_IMAGE, task->spontaneous, PETSC_FALSE, &work);
+  AddSteps(system, images == 1 ? CORDS_CONV_ONE_IMAGE : CORDS_CONV_MANY_IMAGES, (double)task->batch * task->steps,
+           task->record, &work);
+  return work.fastest > 0 ? work.chosen / work.fastest : 1;
+}
+
 /* The most kept steps that fit, or −1 if none do. */
 static PetscInt MostKept(CordsSystem system, const CordsPlanTask *task, CordsPlan plan, double room)
 {
@@ -160,77 +210,85 @@ static PetscErrorCode CheckLimit(PetscBool fits, double limit, double other, dou
 PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, double limit_bytes, double extra_bytes,
                              CordsPlanCost *cost)
 {
-  double other, smallest;
+  double other = OtherBytes(extra_bytes), smallest;
+  CordsPlan plan = CordsPlanFast(system, task);
   PetscBool found;
 
   PetscFunctionBegin;
-  other = OtherBytes(extra_bytes);
-  cost->plan = CordsPlanFast(system, task);
   if (limit_bytes > 0) {
-    found = Fit(system, task, limit_bytes - other, &cost->plan, &smallest);
+    found = Fit(system, task, limit_bytes - other, &plan, &smallest);
     PetscCall(CheckLimit(found, limit_bytes, other, smallest));
   }
-  cost->rollout_bytes = Bytes(system, task, &cost->plan);
-  cost->other_bytes = other;
-  cost->limit_bytes = limit_bytes;
-  cost->recomputation = Recomputation(task, &cost->plan);
+  *cost = (CordsPlanCost){.plan = plan,
+                          .batch = task->batch,
+                          .steps = task->steps,
+                          .states_bytes = Bytes(system, task, &plan),
+                          .other_bytes = other,
+                          .limit_bytes = limit_bytes,
+                          .recomputation = Recomputation(task, &plan),
+                          .kernels = Kernels(system, task, plan.images)};
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* " of N MB allowed", or nothing. */
-static void LimitText(double limit_bytes, size_t length, char *text)
+PetscErrorCode CordsPlanParts(CordsSystem system, PetscInt batch, double one_bytes, double more_bytes,
+                              double enough_bytes, double limit_bytes, double extra_bytes, CordsPlanCost *cost)
 {
-  text[0] = '\0';
-  if (limit_bytes > 0) snprintf(text, length, " of %.0f MB allowed", limit_bytes / 1e6);
+  /* how many products an equilibrium takes is not known: every convolution counts once in each direction */
+  const CordsPlanTask task = {.batch = batch, .steps = 1, .record = PETSC_TRUE};
+  double other = OtherBytes(extra_bytes), room = enough_bytes;
+  PetscInt images;
+
+  PetscFunctionBegin;
+  if (limit_bytes > 0) {
+    room = PetscMin(room, limit_bytes - other);
+    PetscCall(CheckLimit((PetscBool)(one_bytes <= limit_bytes - other), limit_bytes, other, one_bytes));
+  }
+  images = EvenPart(batch, 1 + floor(PetscMax(room - one_bytes, 0) / more_bytes));
+  *cost = (CordsPlanCost){.plan = {.images = images},
+                          .batch = batch,
+                          .states_bytes = one_bytes + (images - 1) * more_bytes,
+                          .other_bytes = other,
+                          .limit_bytes = limit_bytes,
+                          .recomputation = 1,
+                          .kernels = Kernels(system, &task, images)};
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsPlanDescribe(const CordsPlanTask *task, const CordsPlanCost *cost, char **text)
+/* How much slower and why, or nothing. */
+static void SlownessText(const CordsPlanCost *cost, size_t length, char *text)
+{
+  const double clear = 1.005; /* as printed */
+  const PetscBool again = (PetscBool)(cost->recomputation >= clear), lean = (PetscBool)(cost->kernels >= clear);
+  char reasons[2][96] = {"", ""};
+
+  text[0] = '\0';
+  if (again) snprintf(reasons[0], sizeof reasons[0], "%.2f for states computed again", cost->recomputation);
+  if (lean) snprintf(reasons[1], sizeof reasons[1], "%.2f for kernels that take little of it", cost->kernels);
+  if (again || lean) {
+    snprintf(text, length, ", slower by %.2f for lack of memory (%s%s%s)", cost->recomputation * cost->kernels,
+             reasons[0], again && lean ? ", " : "", reasons[1]);
+  }
+}
+
+PetscErrorCode CordsPlanDescribe(const CordsPlanCost *cost, char **text)
 {
   const CordsPlan *plan = &cost->plan;
-  char limit[48];
-  enum { LENGTH = 256 };
+  char how[128] = "whatever the number of steps", limit[48] = "", slowness[256];
+  enum { LENGTH = 640 };
 
   PetscFunctionBegin;
-  LimitText(cost->limit_bytes, sizeof limit, limit);
-  PetscCall(PetscMalloc1(LENGTH, text));
-  snprintf(*text, LENGTH,
-           "memory: %" PetscInt_FMT " of %" PetscInt_FMT " images at a time, blocks of %" PetscInt_FMT
-           " steps, states of %" PetscInt_FMT " of %" PetscInt_FMT " steps kept: %.0f MB%s (%.0f MB for states), "
-           "%.2f times the time without recomputation",
-           plan->images, task->batch, plan->block, plan->kept, task->steps,
-           (cost->rollout_bytes + cost->other_bytes) / 1e6, limit, cost->rollout_bytes / 1e6, cost->recomputation);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-PetscErrorCode CordsPlanParts(PetscInt batch, double one_bytes, double more_bytes, double enough_bytes,
-                              double limit_bytes, double extra_bytes, CordsPartsCost *cost)
-{
-  double room = enough_bytes;
-
-  PetscFunctionBegin;
-  *cost = (CordsPartsCost){.batch = batch, .other_bytes = OtherBytes(extra_bytes), .limit_bytes = limit_bytes};
-  if (limit_bytes > 0) {
-    room = PetscMin(room, limit_bytes - cost->other_bytes);
-    PetscCall(CheckLimit((PetscBool)(one_bytes <= limit_bytes - cost->other_bytes), limit_bytes, cost->other_bytes,
-                         one_bytes));
+  if (plan->block > 0) {
+    snprintf(how, sizeof how,
+             "blocks of %" PetscInt_FMT " steps, states of %" PetscInt_FMT " of %" PetscInt_FMT " steps kept",
+             plan->block, plan->kept, cost->steps);
   }
-  cost->images = EvenPart(batch, 1 + floor(PetscMax(room - one_bytes, 0) / more_bytes));
-  cost->part_bytes = one_bytes + (cost->images - 1) * more_bytes;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-PetscErrorCode CordsPlanDescribeParts(const CordsPartsCost *cost, char **text)
-{
-  char limit[48];
-  enum { LENGTH = 256 };
-
-  PetscFunctionBegin;
-  LimitText(cost->limit_bytes, sizeof limit, limit);
+  if (cost->limit_bytes > 0) snprintf(limit, sizeof limit, " of %.0f MB allowed", cost->limit_bytes / 1e6);
+  SlownessText(cost, sizeof slowness, slowness);
   PetscCall(PetscMalloc1(LENGTH, text));
   snprintf(*text, LENGTH,
-           "memory: %" PetscInt_FMT " of %" PetscInt_FMT
-           " images at a time, whatever the number of steps: %.0f MB%s (%.0f MB for states and solvers)",
-           cost->images, cost->batch, (cost->part_bytes + cost->other_bytes) / 1e6, limit, cost->part_bytes / 1e6);
+           "memory: %" PetscInt_FMT " of %" PetscInt_FMT " images at a time, %s: %.0f MB%s (%.0f MB for states%s)%s",
+           plan->images, cost->batch, how, (cost->states_bytes + cost->other_bytes) / 1e6, limit,
+           cost->states_bytes / 1e6, plan->block > 0 ? "" : " and solvers", slowness);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

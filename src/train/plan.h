@@ -1,5 +1,6 @@
 /* How much of a rollout is done at once and how much is kept: the choice between memory and work, made before the run
-   from the architecture alone.  What runs it is rollouts/fused.c. */
+   from the architecture alone.  What runs it is rollouts/fused.c.  The gradient through the equilibrium keeps no steps:
+   its batch is only cut into parts. */
 #ifndef CORDS_TRAIN_PLAN_H
 #define CORDS_TRAIN_PLAN_H
 
@@ -7,7 +8,7 @@
 
 typedef struct {
   PetscInt images; /* at a time; a larger batch is done in parts */
-  PetscInt block;  /* steps whose drives, adjoints and weight gradients are one call */
+  PetscInt block;  /* steps whose drives, adjoints and weight gradients are one call; 0: nothing depends on steps */
   PetscInt kept;   /* last steps of which every state is kept; the others are computed again on the way back */
 } CordsPlan;
 
@@ -29,13 +30,16 @@ typedef struct {
   PetscBool record;
 } CordsPlanTask;
 
-/* A plan beside what it costs. */
+/* A plan beside what it costs.  The two factors come from operation counts; their product is how much slower the run is
+   than it would be with memory enough. */
 typedef struct {
   CordsPlan plan;
-  double rollout_bytes; /* what the rollout and the work space of its system will take */
-  double other_bytes;   /* everything else of the process at its peak */
-  double limit_bytes;   /* 0: none */
-  double recomputation; /* time with recomputation / time without, from operation counts */
+  PetscInt batch, steps; /* what of the plan's numbers are parts */
+  double states_bytes;   /* states and what is needed to get from one to the next: rollout or solvers, work space */
+  double other_bytes;    /* everything else of the process at its peak */
+  double limit_bytes;    /* 0: none */
+  double recomputation;  /* time with recomputation / time without */
+  double kernels;        /* time with the kernels at hand / time with the fastest, as trials compared them */
 } CordsPlanCost;
 
 /* Full speed: nothing is computed twice, blocks that stay in the cache. */
@@ -47,26 +51,16 @@ CordsPlan CordsPlanFast(CordsSystem system, const CordsPlanTask *task);
 PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, double limit_bytes, double extra_bytes,
                              CordsPlanCost *cost);
 
-/* One line for the log: what was chosen, the memory it takes, what recomputation costs.  PetscFree by the caller. */
-PetscErrorCode CordsPlanDescribe(const CordsPlanTask *task, const CordsPlanCost *cost, char **text);
-
-/* --- A batch that is done in parts of some images, one part after the other, with nothing computed twice. --- */
-
-typedef struct {
-  PetscInt images, batch; /* of a part, and of all */
-  double part_bytes;      /* what a part of so many images takes */
-  double other_bytes;     /* everything else of the process at its peak */
-  double limit_bytes;     /* 0: none */
-} CordsPartsCost;
-
-/* The largest parts that take at most `enough` bytes, and less if the limit says so.  one_bytes: what a part of one
-   image takes, more_bytes: each further image; extra_bytes: as above.  Not collective.
+/* A batch that is done in parts of some images, one part after the other, with nothing computed twice: the largest
+   parts that take at most `enough` bytes, and less if the limit says so.  one_bytes: what a part of one image takes,
+   more_bytes: each further image; extra_bytes: as above.  Not collective.
    Errors (user): the limit is too small for one image at a time; the sentence says what the smallest is. */
-PetscErrorCode CordsPlanParts(PetscInt batch, double one_bytes, double more_bytes, double enough_bytes,
-                              double limit_bytes, double extra_bytes, CordsPartsCost *cost);
+PetscErrorCode CordsPlanParts(CordsSystem system, PetscInt batch, double one_bytes, double more_bytes,
+                              double enough_bytes, double limit_bytes, double extra_bytes, CordsPlanCost *cost);
 
-/* As CordsPlanDescribe. */
-PetscErrorCode CordsPlanDescribeParts(const CordsPartsCost *cost, char **text);
+/* One line for the log: what was chosen, the memory it takes, how much slower the run is for it.  PetscFree by the
+   caller. */
+PetscErrorCode CordsPlanDescribe(const CordsPlanCost *cost, char **text);
 
 /* What learning takes beside states: weights backwards, gradient and two moments of the optimiser, the images of a
    batch, and what kernels and libraries take for themselves; bytes.  most: images that a convolution is given at a time,

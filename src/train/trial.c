@@ -110,7 +110,7 @@ PetscErrorCode CordsTrialDestroy(CordsTrial *trial)
 
 PetscErrorCode CordsTrialDescribe(CordsTrial trial, char **text)
 {
-  return CordsPlanDescribe(&trial->task, &trial->cost, text);
+  return CordsPlanDescribe(&trial->cost, text);
 }
 
 PetscErrorCode CordsTrialSetPhi(CordsTrial trial, CordsPhi phi, PetscReal slope)

@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import subprocess
+import time
 import unittest
 
 import commands
@@ -16,16 +17,32 @@ EQUILIBRIUM = ("-gradient", "equilibrium", "-equilibrium_steps", 0, "-equilibriu
                "-equilibrium_adjoint_tolerance", 1e-5)
 
 
+def slowness(text):
+    """What the plan says of the time: all together, states computed again, kernels."""
+    said = re.search(r", slower by ([\d.]+) for lack of memory \((.*)\)$", text, re.M)
+    if not said:
+        return 1, 1, 1
+    again = re.search(r"([\d.]+) for states computed again", said.group(2))
+    kernels = re.search(r"([\d.]+) for kernels that take little of it", said.group(2))
+    return tuple(float(found.group(1)) if found else 1 for found in (said, again, kernels))
+
+
 class Memory(commands.Test):
     def train(self, name, *options):
-        """One update; returns planned and measured bytes, those for states, and the row of the log."""
+        """One update; returns planned and measured bytes, those for states, and the row of the log.  Afterwards self.text
+        is what was printed, self.update_s how long the update took with its checkpoints."""
         output = self.folder / name
         words = commands.command(
             "train", "-architecture_preset", "R8", "-stages", "finetune", "-finetune_epochs", 1, "-finetune_batch", 2,
             "-finetune_samples", 2, "-log_interval", 1, "-data", commands.IMAGES, "-output", output, *options)
         environment = commands.environment(OMP_NUM_THREADS=str(os.cpu_count()))
         process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
-        text = process.stdout.read()
+        begin_s, text = 0, ""
+        for line in process.stdout:
+            text += line
+            if line.startswith("memory: "):
+                begin_s = time.monotonic()
+        self.text, self.update_s = text, time.monotonic() - begin_s
         process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -43,7 +60,13 @@ class Memory(commands.Test):
         planned, free, states, row = self.train("free")
         self.assertLessEqual(free, GOAL_BYTES)
         self.assertLess(abs(free - planned), 0.1 * planned)
+        self.assertEqual(slowness(self.text), (1, 1, 1))
+        free_s = self.update_s
         planned, limited, _, limited_row = self.train("limited", "-memory_limit", "600MB")
+        slower, again, kernels = slowness(self.text)
+        self.assertLess(abs(slower - again * kernels), 0.02)
+        self.assertTrue(1.1 < again < 1.4 and 1 <= kernels < 3, self.text)
+        print(f"limited: slower by {slower:.2f} as planned, {self.update_s / free_s:.2f} as measured")
         self.assertLessEqual(planned, 600e6)
         self.assertLess(abs(limited - planned), 0.1 * planned)
         for name in ("loss", "gradient_norm"):

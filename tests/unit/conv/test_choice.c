@@ -14,7 +14,7 @@
 
 static const CordsSchema choices_schema = {"kernels/choices", "character", "1", "lines"};
 
-static void Begin(const char *options)
+static void BeginWith(PetscBool memory_is_short, const char *options)
 {
   char given[2 * PETSC_MAX_PATH_LEN];
 
@@ -22,7 +22,12 @@ static void Begin(const char *options)
   CordsConvChoiceClear();
   SupportCall(PetscOptionsClear(NULL));
   SupportCall(PetscOptionsInsertString(NULL, given));
-  SupportCall(CordsConvChoiceFromOptions(PETSC_FALSE));
+  SupportCall(CordsConvChoiceFromOptions(memory_is_short));
+}
+
+static void Begin(const char *options)
+{
+  BeginWith(PETSC_FALSE, options);
 }
 
 static void BeginWithFile(const char *path)
@@ -76,6 +81,75 @@ static void TestOrder(void **state)
   assert_int_equal(Lines(text), 12);
   assert_non_null(strstr(text, " ahead 0.00\n"));
   SupportCall(PetscFree(text));
+}
+
+static double Slowdown(const CordsConvShape *shape, int k)
+{
+  return CordsConvChoiceSlowdown(shape, CORDS_F32, (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT),
+                                 (CordsConvImages)(k % CORDS_CONV_IMAGES_COUNT));
+}
+
+/* The name of the backend of every operation, which must be the same one. */
+static const char *TheBackend(const CordsConvShape *shape)
+{
+  const char *const *names;
+  PetscInt count, found = -1;
+
+  SupportCall(CordsConvBackendList(&count, &names, NULL));
+  for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++) {
+    PetscInt index = CordsConvChoiceFind(shape, CORDS_F32, (CordsConvOperation)(k / CORDS_CONV_IMAGES_COUNT),
+                                         (CordsConvImages)(k % CORDS_CONV_IMAGES_COUNT));
+    assert_true(index >= 0 && (found < 0 || index == found));
+    found = index;
+  }
+  return names[found];
+}
+
+/* Where memory is short: the first that is lean, whatever is faster; trials say how much, and leave no trace in the
+   file. Two shapes: Winograd's kernels do one of them. */
+static void TestLean(void **state)
+{
+  const CordsConvShape shapes[] = {CordsConvShapeSame(14, 14, 16, 16, 3, 1), CordsConvShapeSame(14, 14, 16, 32, 3, 2)};
+  const char *path = SupportPath("lean.h5");
+  char options[2 * PETSC_MAX_PATH_LEN];
+
+  snprintf(options, sizeof options, "-kernel_cache %s", path);
+  BeginWith(PETSC_TRUE, options);
+  assert_true(Slowdown(&shapes[0], 0) == 1); /* nothing known yet */
+  SupportCall(PrepareTwo());
+  for (int s = 0; s < 2; s++) assert_string_equal(TheBackend(&shapes[s]), "direct");
+  for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++) {
+    assert_true(Slowdown(&shapes[0], k) >= 1 && Slowdown(&shapes[0], k) < 10);
+    assert_true(Slowdown(&shapes[1], k) == 1);
+  }
+  Wait();
+  assert_int_not_equal(access(path, F_OK), 0);
+  /* asked for without need: the same kernels, and no trials */
+  Begin("-kernel_choice lean");
+  SupportCall(PrepareTwo());
+  assert_string_equal(TheBackend(&shapes[0]), "direct");
+  for (int k = 0; k < CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT; k++)
+    assert_true(Slowdown(&shapes[0], k) == 1);
+}
+
+/* What a choice says of its time is what a run that is continued knows. */
+static void TestSlowdown(void **state)
+{
+  const CordsConvShape shape = CordsConvShapeSame(6, 6, 4, 4, 3, 1);
+  const char *lines =
+      "f32 forward one threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend direct "
+      "ahead 0.50\n"
+      "f32 forward many threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend direct "
+      "ahead 0.95\n"
+      "f32 backward_data one threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend "
+      "direct ahead 0.00\n"
+      "f32 backward_data many threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend "
+      "direct ahead 1.50\n";
+  const double expected[] = {2, 1, 1, 1};
+
+  Begin("-kernel_choice order");
+  SupportCall(CordsConvChoiceSetText(&support_context, "a test", lines));
+  for (int k = 0; k < 4; k++) assert_true(Slowdown(&shape, k) == expected[k]);
 }
 
 static void TestSameOnAllRanksAndAgain(void **state)
@@ -344,7 +418,8 @@ static void TestDescription(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestOrder),        cmocka_unit_test(TestSameOnAllRanksAndAgain),
+    cmocka_unit_test(TestOrder),        cmocka_unit_test(TestLean),
+    cmocka_unit_test(TestSlowdown),     cmocka_unit_test(TestSameOnAllRanksAndAgain),
     cmocka_unit_test(TestUsed),         cmocka_unit_test(TestText),
     cmocka_unit_test(TestDamagedFiles), cmocka_unit_test(TestSharedFile),
     cmocka_unit_test(TestNoPlace),      cmocka_unit_test(TestDescription)};
