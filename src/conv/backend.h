@@ -20,14 +20,10 @@ typedef struct {
   /* The convolution (adjoint: from output to input) of n > 0 images with a finish of its sums, which serves all
      operations on images.  May be NULL where forward and backward_data are not. */
   PetscErrorCode (*run)(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish);
-  /* Contracts of conv.h, n > 0; forward is CordsConvForwardFrom.  May be NULL: conv.c then does it with run, and a step
-     where there is no run with forward, backward_data and conv/step. */
+  /* Contracts of conv.h, n > 0; forward is CordsConvForwardFrom.  Where there is no run; conv.c then makes steps with
+     them and conv/step. */
   PetscErrorCode (*forward)(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y);
   PetscErrorCode (*backward_data)(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate);
-  PetscErrorCode (*step)(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z, PetscInt period,
-                         const void *r, void *r_next, void *x_next, uint16_t *mask);
-  PetscErrorCode (*step_adjoint)(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
-                                 const void *later, const uint16_t *mask, void *lambda, void *du_before);
   /* contract of conv.h, n > 0 */
   PetscErrorCode (*backward_weights)(void *data, PetscInt n, const void *x, const void *dy, void *dw);
 } CordsConvBackendType;

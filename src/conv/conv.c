@@ -33,7 +33,7 @@ struct _p_CordsConv {
   CordsConvShape shape;
   CordsType type;
   Kernel kernels[SLOT_COUNT];
-  CordsArray synaptic; /* u of CordsConvStep where a backend has no step of its own */
+  CordsArray synaptic; /* u of CordsConvStep where a backend has no run */
 };
 
 static const Kernel *KernelFor(CordsConv conv, CordsConvOperation operation, PetscInt n)
@@ -278,9 +278,7 @@ PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law
 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  if (k->backend->step) {
-    PetscCall(k->backend->step(k->data, n, law, x, z, period, r, r_next, x_next, mask));
-  } else if (k->backend->run) {
+  if (k->backend->run) {
     PetscCall(k->backend->run(k->data, PETSC_FALSE, n, x, &finish));
   } else {
     PetscCall(SynapticWork(conv, n));
@@ -298,9 +296,7 @@ PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvL
 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  if (k->backend->step_adjoint) {
-    PetscCall(k->backend->step_adjoint(k->data, n, law, du, g, later, mask, lambda, du_before));
-  } else if (k->backend->run) {
+  if (k->backend->run) {
     PetscCall(k->backend->run(k->data, PETSC_TRUE, n, du, &finish));
   } else {
     PetscCall(SynapticWork(conv, n));

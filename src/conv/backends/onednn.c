@@ -354,14 +354,14 @@ typedef struct {
   PetscInt pixels, channels; /* of its sums */
 } Direction;
 
-static Direction DirectionOf(const Data *d, PetscBool forward)
+static Direction DirectionOf(const Data *d, PetscBool adjoint)
 {
   const CordsConvShape *s = &d->shape;
   const PetscInt x_pixels = s->in_rows * s->in_columns, y_pixels = s->out_rows * s->out_columns;
   const size_t size = CordsTypeSize(d->type);
 
-  return forward ? (Direction){(size_t)x_pixels * s->in_channels * size, y_pixels, s->out_channels}
-                 : (Direction){(size_t)y_pixels * s->out_channels * size, x_pixels, s->in_channels};
+  return adjoint ? (Direction){(size_t)y_pixels * s->out_channels * size, x_pixels, s->in_channels}
+                 : (Direction){(size_t)x_pixels * s->in_channels * size, y_pixels, s->out_channels};
 }
 
 /* Images whose sums are there at a time. */
@@ -407,10 +407,10 @@ static void FinishSums(const Data *d, const Direction *direction, const CordsFin
   }
 }
 
-/* A convolution, or its adjoint, and a finish. */
-static PetscErrorCode Run(Data *d, PetscBool forward, PetscInt n, const void *x, const CordsFinish *finish)
+/* A few images at a time, since their sums have to be kept until they are finished. */
+static PetscErrorCode RunWithSums(Data *d, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
 {
-  const Direction direction = DirectionOf(d, forward);
+  const Direction direction = DirectionOf(d, adjoint);
   const PetscInt together = PetscMin(Together(&direction), n);
   float *sums;
 
@@ -420,68 +420,34 @@ static PetscErrorCode Run(Data *d, PetscBool forward, PetscInt n, const void *x,
     const PetscInt count = PetscMin(together, n - first);
     const char *images = (const char *)x + (size_t)first * direction.in_bytes;
     Primitive *p;
-    PetscCall(PrimitiveFor(d, forward ? FORWARD_SUMS : BACKWARD_DATA_SUMS, count, &p));
-    PetscCall(Execute(p, forward ? images : (void *)sums, forward ? (void *)sums : images));
+    PetscCall(PrimitiveFor(d, adjoint ? BACKWARD_DATA_SUMS : FORWARD_SUMS, count, &p));
+    PetscCall(Execute(p, adjoint ? (void *)sums : images, adjoint ? images : (void *)sums));
     FinishSums(d, &direction, finish, first, count, sums);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
+{
+  Primitive *p;
+
+  PetscFunctionBegin;
+  if (finish->kind == CORDS_FINISH_PLAIN && !finish->start) { /* a bare convolution */
+    PetscCall(PrimitiveFor(data, adjoint ? BACKWARD_DATA : FORWARD, n, &p));
+    PetscCall(Execute(p, adjoint ? finish->y : x, adjoint ? x : finish->y));
+  } else {
+    PetscCall(RunWithSums(data, adjoint, n, x, finish));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
 {
-  const Direction direction = DirectionOf(data, (PetscBool)(operation == CORDS_CONV_FORWARD));
+  const Direction direction = DirectionOf(data, (PetscBool)(operation == CORDS_CONV_BACKWARD_DATA));
 
   *own = *shared = 0;
   if (operation != CORDS_CONV_BACKWARD_WEIGHTS)
     *shared = (double)Together(&direction) * direction.pixels * direction.channels * (double)sizeof(float);
-}
-
-static PetscErrorCode Forward(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y)
-{
-  CordsFinish finish = CordsFinishPlain(start, period, y);
-  Primitive *p;
-
-  PetscFunctionBegin;
-  if (start) {
-    PetscCall(Run(data, PETSC_TRUE, n, x, &finish));
-  } else {
-    PetscCall(PrimitiveFor(data, FORWARD, n, &p));
-    PetscCall(Execute(p, x, y));
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode BackwardData(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
-{
-  CordsFinish finish = CordsFinishPlain(dx, n, dx);
-  Primitive *p;
-
-  PetscFunctionBegin;
-  if (accumulate) {
-    PetscCall(Run(data, PETSC_FALSE, n, dy, &finish));
-  } else {
-    PetscCall(PrimitiveFor(data, BACKWARD_DATA, n, &p));
-    PetscCall(Execute(p, dx, dy));
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Step(void *data, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
-                           PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishStep(d->shape.out_channels, law, z, period, r, r_next, x_next, mask);
-
-  return Run(d, PETSC_TRUE, n, x, &finish);
-}
-
-static PetscErrorCode StepAdjoint(void *data, PetscInt n, const CordsConvLaw *law, const void *du, const void *g,
-                                  const void *later, const uint16_t *mask, void *lambda, void *du_before)
-{
-  Data *d = data;
-  CordsFinish finish = CordsFinishStepAdjoint(d->shape.in_channels, n, law, g, later, mask, lambda, du_before);
-
-  return Run(d, PETSC_FALSE, n, du, &finish);
 }
 
 static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
@@ -515,8 +481,5 @@ const CordsConvBackendType cords_conv_backend_onednn = {.name = "onednn",
                                                         .destroy = Destroy,
                                                         .pack = Pack,
                                                         .later_bytes = LaterBytes,
-                                                        .forward = Forward,
-                                                        .backward_data = BackwardData,
-                                                        .backward_weights = BackwardWeights,
-                                                        .step = Step,
-                                                        .step_adjoint = StepAdjoint};
+                                                        .run = Run,
+                                                        .backward_weights = BackwardWeights};
