@@ -31,7 +31,8 @@ LIBRARIES = {
     r"(dnnl|oneapi|libxsmm)\S*": ["conv/backends/", "io/run_info.c"],
     r"petscblaslapack\.h|cblas\.h|lapack\S*\.h": ["conv/backends/", "dynamics/"],
     r"Random123/\S+": ["core/random.c"],
-    r"z(lib|stream)\S*|jpeglib\.h|turbojpeg\.h|png\.h|archive\S*\.h": ["data/", "io/run_info.c"],
+    r"zlib\.h": ["data/", "io/run_info.c", "io/zip_reader.c", "io/zip_writer.c"],
+    r"zstream\S*|jpeglib\.h|turbojpeg\.h|png\.h|archive\S*\.h": ["data/", "io/run_info.c"],
     r"openssl/\S+": ["io/"],
 }
 
@@ -67,6 +68,7 @@ TESTED_ELSEWHERE = {
     "io/h5_attributes.c": "unit/io/test_h5.c",
     "io/h5_probe.c": "unit/io/test_h5.c",
     "io/schema.c": "unit/io/test_h5.c",
+    "io/torch_archive.c": "unit/io/test_torch_reader.c",
     "model/area_type.c": "tables/test_areas.c",
     "model/input.c": "unit/model/test_system.c",  # parts of model/system.h
     "model/readout.c": "unit/model/test_system.c",
