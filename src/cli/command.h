@@ -10,6 +10,8 @@ typedef struct {
   const char *usage; /* what follows the name: "NAME -checkpoint F -output F" */
   /* 0. what cannot wait until MPI has started, which takes its time; may be NULL */
   void (*begin)(void);
+  /* a second word after the command's name, before configure; NULL: the command takes none */
+  void (*take_second)(const char *word);
   /* 1. configure: declare and read options, nothing else.  argument: the word after the command's name, or "". */
   PetscErrorCode (*configure)(CordsContext context, const char *argument);
   /* 3. run (2. is main's CordsConfigCheck).  exit_status is 0 on entry; CORDS_EXIT_STOPPED may be set. */

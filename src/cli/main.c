@@ -20,7 +20,7 @@ static const CordsCommandType *const commands[] = {
 };
 #undef CORDS_COMMAND
 
-enum { COMMAND_COUNT = PETSC_STATIC_ARRAY_LENGTH(commands) };
+enum { COMMAND_COUNT = PETSC_STATIC_ARRAY_LENGTH(commands), WORD_COUNT = 3 };
 
 static void PrintUsage(void)
 {
@@ -42,15 +42,15 @@ static PetscBool IsOption(const char *word)
 }
 
 /* PETSc would answer -help with hundreds of its own options, so that word is changed before PETSc sees it.  The words
-   before the first option are the command and its argument.  *stray: a word that nobody would read. */
-static void TakeWords(int *argc, char **argv, const char *words[2], const char **stray)
+   before the first option are the command and its arguments.  *stray: a word that nobody would read. */
+static void TakeWords(int *argc, char **argv, const char *words[WORD_COUNT], const char **stray)
 {
   static char own_help[] = "-cords_help";
   int kept = 1, k = 1;
 
-  words[0] = words[1] = "";
+  for (int w = 0; w < WORD_COUNT; w++) words[w] = "";
   for (int w = 0; k < *argc && !IsOption(argv[k]); k++, w++) {
-    if (w < 2)
+    if (w < WORD_COUNT)
       words[w] = argv[k];
     else
       *stray = argv[k];
@@ -94,15 +94,24 @@ static void Begin(const char *name)
     if (!strcmp(commands[k]->name, name) && commands[k]->begin) commands[k]->begin();
 }
 
-static PetscErrorCode Run(const char *const words[2], const char *stray, int *exit_status)
+static PetscErrorCode CheckStray(const char *stray)
+{
+  PetscFunctionBegin;
+  CordsCheckUser(!stray, PETSC_COMM_WORLD,
+                 "the word '%s' belongs to no option; options are written as -name value, lists as 1,2,3", stray);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(const char *const words[WORD_COUNT], const char *stray, int *exit_status)
 {
   const CordsCommandType *command;
   CordsContextData context;
 
   PetscFunctionBegin;
-  CordsCheckUser(!stray, PETSC_COMM_WORLD,
-                 "the word '%s' belongs to no option; options are written as -name value, lists as 1,2,3", stray);
+  PetscCall(CheckStray(stray));
   PetscCall(FindCommand(words[0], &command));
+  if (words[2][0] && !command->take_second) PetscCall(CheckStray(words[2]));
+  if (words[2][0]) command->take_second(words[2]);
   PetscCall(CordsConfigBegin());
   PetscCall(CordsContextInitialize(PETSC_COMM_WORLD, &context));
   PetscCall(command->configure(&context, words[1]));
@@ -117,7 +126,7 @@ static PetscErrorCode Run(const char *const words[2], const char *stray, int *ex
 
 int main(int argc, char **argv)
 {
-  const char *words[2], *stray = NULL;
+  const char *words[WORD_COUNT], *stray = NULL;
   int exit_status = CORDS_EXIT_SUCCESS, rank = 0;
   PetscErrorCode ierr;
   char **all = argv;

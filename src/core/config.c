@@ -55,6 +55,19 @@ PetscErrorCode CordsConfigKnow(const char *name)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsConfigLater(const char *start)
+{
+  PetscBool found;
+
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < known_count; i++) {
+    /* PETSc takes note of who asks */
+    if (strncmp(known[i].name, start, strlen(start)) == 0)
+      PetscCall(PetscOptionsHasName(NULL, NULL, known[i].name, &found));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsConfigSolver(const char *start, const char *about, const char *example, const char *page)
 {
   char pattern[64], line[TEXT_MAX * 2];

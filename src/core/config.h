@@ -28,6 +28,10 @@ PetscErrorCode CordsConfigPrintHelp(const char *command, const char *heading);
 /* Stop if an option was given that no part declared, naming the closest declared one.  Collective. */
 PetscErrorCode CordsConfigCheck(void);
 
+/* Declared options that begin with `start` will be read in run, when more is known: CordsConfigCheck does not miss
+ * them. */
+PetscErrorCode CordsConfigLater(const char *start);
+
 /* Names that a library object reads itself (SNES, KSP, EPS): "-fixed_points_snes_rtol".  Used for suggestions. */
 PetscErrorCode CordsConfigKnow(const char *name);
 

@@ -59,6 +59,17 @@ PetscErrorCode CordsRunInfoDigest(const char *path, char digest[65])
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsRunInfoDigestBytes(size_t bytes, const void *data, char digest[65])
+{
+  unsigned char result[EVP_MAX_MD_SIZE];
+
+  PetscFunctionBegin;
+  PetscCheck(EVP_Digest(data, bytes, result, NULL, EVP_sha256(), NULL), PETSC_COMM_SELF, PETSC_ERR_LIB,
+             "no SHA-256 from OpenSSL");
+  for (int i = 0; i < 32; i++) snprintf(digest + 2 * i, 3, "%02x", result[i]);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* ---- libraries ---- */
 
 /* OpenBLAS says how it was built; other BLAS libraries have no such function. */

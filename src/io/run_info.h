@@ -15,5 +15,7 @@ PetscErrorCode CordsRunInfoLibraries(char **text);
 
 /* SHA-256 of a file as 64 hexadecimal digits.  Not collective. */
 PetscErrorCode CordsRunInfoDigest(const char *path, char digest[65]);
+/* The same of bytes in memory. */
+PetscErrorCode CordsRunInfoDigestBytes(size_t bytes, const void *data, char digest[65]);
 
 #endif

@@ -287,19 +287,45 @@ static PetscErrorCode ReadTime(CordsArchitecture *a)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsArchitectureFromOptions(PetscInt image_channels, PetscInt classes, CordsArchitecture *architecture)
+PetscErrorCode CordsArchitectureChangeByOptions(CordsArchitecture *architecture)
 {
   PetscInt preset = PRESET_CUSTOM;
 
   PetscFunctionBegin;
-  SetDefaults(architecture, image_channels, classes);
   PetscCall(CordsOptionChoice("-architecture_preset", "a network of the paper to start from", PRESET_COUNT,
                               preset_names, &preset));
-  if (preset != PRESET_CUSTOM) SetPreset(architecture, preset);
+  if (preset != PRESET_CUSTOM) {
+    SetDefaults(architecture, architecture->image_channels, architecture->classes);
+    SetPreset(architecture, preset);
+  }
   PetscCall(ReadStem(architecture));
   PetscCall(ReadAreas(architecture));
   PetscCall(ReadTime(architecture));
   if (!CordsConfigHelp()) PetscCall(Derive(architecture));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsArchitectureFromOptions(PetscInt image_channels, PetscInt classes, CordsArchitecture *architecture)
+{
+  PetscFunctionBegin;
+  SetDefaults(architecture, image_channels, classes);
+  PetscCall(CordsArchitectureChangeByOptions(architecture));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsArchitectureDeclareOptions(void)
+{
+  CordsArchitecture any;
+  PetscOptions empty;
+
+  PetscFunctionBegin;
+  PetscCall(PetscOptionsCreate(&empty)); /* so that nobody's lists are compared with the areas of another network */
+  PetscCall(PetscOptionsSetValue(empty, "-architecture_channels", "1,1"));
+  PetscCall(PetscOptionsPush(empty));
+  PetscCall(CordsArchitectureFromOptions(1, 1, &any));
+  PetscCall(PetscOptionsPop());
+  PetscCall(PetscOptionsDestroy(&empty));
+  PetscCall(CordsConfigLater("-architecture_"));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

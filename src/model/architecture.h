@@ -69,6 +69,12 @@ PetscErrorCode CordsArchitecturePreset(const char *preset, PetscInt image_channe
    Errors (user): even kernels, sizes that vanish, lists of other length than the number of areas, ... */
 PetscErrorCode CordsArchitectureFromOptions(PetscInt image_channels, PetscInt classes, CordsArchitecture *architecture);
 
+/* The same over what *architecture holds instead of the paper's values; a preset that is named replaces all but the
+   image's channels and the classes. */
+PetscErrorCode CordsArchitectureChangeByOptions(CordsArchitecture *architecture);
+/* Declare the options in configure; they are read in run, by the function above. */
+PetscErrorCode CordsArchitectureDeclareOptions(void);
+
 /* As YAML text, and back.  `where` names the source in error messages.  PetscFree(*text) by the caller. */
 PetscErrorCode CordsArchitectureToText(const CordsArchitecture *architecture, char **text);
 PetscErrorCode CordsArchitectureFromText(const char *where, const char *text, CordsArchitecture *architecture);

@@ -7,7 +7,7 @@ import unittest
 
 import commands  # tests/support
 
-COMMANDS = ("train", "evaluate", "simulate", "analyse", "info", "bench")
+COMMANDS = ("train", "evaluate", "simulate", "analyse", "convert", "info", "bench")
 ANALYSES = ("fixed_points", "stability")
 OPTION = re.compile(r"^  (-\w+) <(.*?)>\s+(\S.*)$")
 
@@ -53,6 +53,8 @@ class Help(commands.Test):
                                                "-fixed_points_euler_steps": "100 steps"}),
                 (["analyse", "stability"], {"-fixed_points": "", "-stability_count": "20",
                                             "-stability_dense_max": "4000 neurons"}),
+                (["convert"], {"-state_dict": "", "-allow_unused": "", "-allow_missing": "", "-classes": "0",
+                               "-architecture_image_rows": "224 pixels", "-architecture_channels": "list"}),
                 (["info"], {"-names": "false"})):
             with self.subTest(words):
                 options = self.options(*words)
@@ -61,7 +63,7 @@ class Help(commands.Test):
                 self.assertIn("-config", options)
                 foreign = [name for name in options
                            if re.match(r"-(eps|st|ksp|pc|snes|mat|vec|log_view|options|malloc|on_error)", name)
-                           and not name.startswith(("-stability", "-stages"))]
+                           and not name.startswith(("-stability", "-stages", "-state_dict"))]
                 self.assertEqual(foreign, [], "PETSc's options")
 
     def test_solvers_of_commands(self):

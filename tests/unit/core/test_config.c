@@ -175,6 +175,12 @@ static void TestUnknown(void **state)
   SupportCall(CordsConfigKnow("-spectrum_eps_tol"));
   Give("-spectrum_eps_tal 1");
   assert_non_null(strstr(SupportExpectUserError(CordsConfigCheck()), "-spectrum_eps_tol"));
+  Give("-fixed_points_count 3"); /* read late by the program */
+  SupportCall(CordsConfigLater("-fixed_points_"));
+  SupportCall(CordsConfigCheck());
+  Give("-fixed_points_cuont 3");
+  SupportCall(CordsConfigLater("-fixed_points_"));
+  assert_non_null(strstr(SupportExpectUserError(CordsConfigCheck()), "did you mean -fixed_points_count"));
   Give("-snes_view"); /* read late by the library */
   SupportCall(CordsConfigCheck());
 }

@@ -29,6 +29,9 @@ static void Digests(void **state)
   PutLetters(path);
   SupportCall(CordsRunInfoDigest(path, digest));
   assert_string_equal(digest, abc);
+  memset(digest, 0, sizeof digest);
+  SupportCall(CordsRunInfoDigestBytes(3, "abc", digest));
+  assert_string_equal(digest, abc);
   assert_non_null(strstr(SupportExpectUserError(CordsRunInfoDigest(SupportPath("none"), digest)), "No such file"));
   assert_non_null(strstr(SupportExpectUserError(CordsRunInfoDigest(SupportPath(""), digest)), "directory"));
 }

@@ -1,0 +1,465 @@
+"""Networks from PyTorch files and back: names, shapes, numbers and answers; hostile files are refused with one line."""
+
+import importlib.util
+import os
+import re
+import struct
+import subprocess
+import time
+import unittest
+import zlib
+
+import h5py
+import numpy
+
+import commands  # tests/support
+import torch_file
+
+CHANNELS, SIDES, CLASSES, IMAGE = (4, 6, 6), (6, 3, 3), 5, 24
+SECONDS_MAX, MEMORY_MAX = 1, 200e6
+G, V = ".parametrizations.weight.original0", ".parametrizations.weight.original1"
+
+
+def network(dtype="float32"):
+    """A CordsNet of three areas, with a stem and a skip, by the names of PyTorch."""
+    random = numpy.random.default_rng(5)
+    tensors = {}
+
+    def kernel(name, *shape):
+        v = random.normal(size=shape) * 0.3
+        norm = numpy.sqrt((v ** 2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+        tensors[name + G], tensors[name + V] = 0.6 * norm, v
+
+    kernel("inp_conv", CHANNELS[0], 1, 7, 7)
+    kernel("inp_skip", CHANNELS[0], CHANNELS[0], 3, 3)
+    for i, (channels, side) in enumerate(zip(CHANNELS, SIDES)):
+        kernel(f"area_area.{i}", channels, CHANNELS[max(i - 1, 0)], 3, 3)
+        kernel(f"area_conv.{i}", channels, channels, 3, 3)
+        tensors[f"conv_bias.{i}"] = random.normal(size=(channels, side, side)) * 0.2
+    kernel("skip_area.0", CHANNELS[1], CHANNELS[0], 1, 1)
+    kernel("out_fc", CLASSES, CHANNELS[2])
+    tensors["out_fc.bias"] = random.normal(size=CLASSES)
+    return {name: array.astype(dtype) for name, array in tensors.items()}
+
+
+def image(rows, columns, channels):
+    y, x, c = numpy.ogrid[:rows, :columns, :channels]
+    return ((37 * y + 17 * x + 101 * c) % 256) / 64 - 2
+
+
+def convolve(x, weight, stride=1):
+    """x: [row, column, in] with zeros around; plain sums."""
+    k = weight.shape[-1]
+    padded = numpy.pad(x, ((k // 2,) * 2, (k // 2,) * 2, (0, 0)))
+    windows = numpy.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(0, 1))[::stride, ::stride]
+    return numpy.einsum("yxcij,ocij->yxo", windows, weight)
+
+
+def answer(tensors, spontaneous=100, stimulus=100):
+    """Logits of the network above, from the equation in float64."""
+    def weight(name):
+        g, v = (tensors[name + part].astype("float64") for part in (G, V))
+        return g * v / numpy.sqrt((v ** 2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+
+    w = {name[:-len(G)]: weight(name[:-len(G)]) for name in tensors if name.endswith(G)}
+    bias = [tensors[f"conv_bias.{i}"].astype("float64").transpose(1, 2, 0) for i in range(3)]
+    stem = convolve(image(IMAGE, IMAGE, 1), w["inp_conv"], 2)
+    padded = numpy.pad(stem, ((1, 1), (1, 1), (0, 0)))
+    inp = numpy.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))[::2, ::2].mean(axis=(3, 4))
+    r = [numpy.zeros_like(b) for b in bias]
+    for t in range(spontaneous + stimulus):
+        here = inp if t >= spontaneous else 0 * inp
+        into = (here, r[0] + convolve(here, w["inp_skip"]), r[1] + convolve(r[0], w["skip_area.0"], 2))
+        r = [0.8 * r[i] + 0.2 * numpy.maximum(0, convolve(r[i], w[f"area_conv.{i}"]) + bias[i] + convolve(
+            into[i], w[f"area_area.{i}"], (1, 2, 1)[i])) for i in range(3)]
+    return w["out_fc"] @ (r[1] + r[2]).mean(axis=(0, 1)) + tensors["out_fc.bias"]
+
+
+class Convert(commands.Test):
+    def write(self, name, contents):
+        path = self.folder / name
+        path.write_bytes(contents)
+        return path
+
+    def import_to(self, name, contents, *options):
+        """What was printed, and the file made."""
+        out = self.folder / f"{name}.h5"
+        return self.done("convert", self.write(f"{name}.pth", contents), out, *options), out
+
+    def self_check(self, printed):
+        return re.search(r"self-check: sha256 of the logits ([0-9a-f]{64})", printed).group(1)
+
+
+class Honest(Convert):
+    def test_numbers_and_answer(self):
+        tensors = network()
+        printed, out = self.import_to("net", torch_file.state_dict(tensors))
+        found = commands.parameters(out)
+        self.assertEqual(sorted(found), sorted(tensors))
+        for name, array in tensors.items():
+            self.assertEqual(found[name].tobytes(), array.tobytes(), name)
+            self.assertIn(f"matched: {name} ", printed)
+        self.assertIn("24 matched, 0 missing, 0 unused", printed)
+        with h5py.File(out) as file:
+            numpy.testing.assert_allclose(file["self_check/logits"][...], answer(tensors), rtol=1e-5)
+            self.assertEqual(file["self_check"].attrs["logits_sha256"].decode(), self.self_check(printed))
+            self.assertEqual(file["run"].attrs["command"].decode(), "convert")
+
+    def test_back(self):
+        """.pth, .h5, .pth, .h5: the same numbers and the same answer, with what shapes do not tell."""
+        options = ["-architecture_tau", "10,20,5", "-architecture_stimulus_steps", "17"]
+        printed, first = self.import_to("first", torch_file.state_dict(network()), *options)
+        second = self.folder / "second.pth"
+        self.assertEqual(self.self_check(self.done("convert", first, second)), self.self_check(printed))
+        self.assertEqual(sorted(data.tobytes() for data in torch_file.read(second)),
+                         sorted(array.tobytes() for array in commands.parameters(first).values()))
+        third = self.folder / "third.h5"
+        self.assertEqual(self.self_check(self.done("convert", second, third)), self.self_check(printed))
+        self.assert_same_arrays(first, third)
+
+    def test_training_state(self):
+        def wrap(state):
+            optimizer = torch_file.dictionary([(torch_file.text("lr"), b"G\x3f\xe0" + bytes(6))])
+            return torch_file.dictionary([(torch_file.text("epoch"), b"K\x07"), (torch_file.text("model"), state),
+                                          (torch_file.text("optimizer"), optimizer)])
+
+        plain, one = self.import_to("plain", torch_file.state_dict(network()))
+        printed, other = self.import_to("state", torch_file.state_dict(network(), wrap, "module."))
+        self.assert_same_arrays(one, other)
+        self.assertEqual(self.self_check(plain), self.self_check(printed))
+        for line in ("state dict: 'model'", "not read: epoch: 7", "not read: optimizer: dictionary of 1",
+                     f"matched: out_fc.bias [{CLASSES}] float32 from module.out_fc.bias"):
+            self.assertIn(line, printed)
+
+    def test_types_and_strides(self):
+        """float64 and float16 numbers, a transposed tensor."""
+        for kind in ("float64", "float16"):
+            tensors = network(kind)
+            tensors["out_fc" + V] = numpy.asfortranarray(tensors["out_fc" + V])
+            _, out = self.import_to(kind, torch_file.state_dict(tensors))
+            for name, array in commands.parameters(out).items():
+                numpy.testing.assert_array_equal(array, tensors[name].astype("float32"), name)
+
+    def test_missing_and_unused(self):
+        tensors = network()
+        bias = tensors.pop("out_fc.bias")
+        tensors["old.bias"] = bias
+        path = self.write("other.pth", torch_file.state_dict(tensors))
+        out = self.folder / "other.h5"
+        self.assert_mistake(["convert", path, out], "-allow_missing", "out_fc.bias", "old.bias")
+        self.assert_mistake(["convert", path, out, "-allow_missing", "out_fc.bias"], "-allow_unused", "old.bias")
+        printed = self.done("convert", path, out, "-allow_missing", "out_fc.bias", "-allow_unused", "old.*")
+        self.assertIn("missing: out_fc.bias [5], starts anew", printed)
+        self.assertIn("unused: old.bias", printed)
+
+    def test_analyses_run_on_it(self):
+        data = commands.write_idx(self.folder / "data")
+        tensors = network()
+        _, out = self.import_to("analysed", torch_file.state_dict(tensors))
+        _, ten = self.import_to("ten", torch_file.state_dict(tensors), "-classes", "10")
+        self.done("evaluate", "-checkpoint", ten, "-dataset", "fashion_mnist", "-data", data, "-images", "4", "-output",
+                  self.folder / "evaluation.h5")
+        points = self.folder / "points.h5"
+        self.done("analyse", "fixed_points", "-checkpoint", ten, "-dataset", "fashion_mnist", "-data", data, "-samples",
+                  "0:1", "-output", points)
+        self.done("analyse", "stability", "-checkpoint", ten, "-fixed_points", points, "-output",
+                  self.folder / "stability.h5")
+
+    def test_names_of_files(self):
+        path = self.write("good.pth", torch_file.state_dict(network()))
+        for words, expected in (([path], "needs two files"), ([], "needs two files"),
+                                ([path, self.folder / "x.pth"], "must end in"), ([path, self.folder / "x"], "must end"),
+                                ([self.folder / "none.pth", self.folder / "x.h5"], "none.pth"),
+                                ([path, self.folder / "no/x.h5"], "no/x.h5"),
+                                ([path, self.folder / "x.h5", "-allow_unuse", "x"], "did you mean -allow_unused?"),
+                                ([path, self.folder / "x.h5", "third"], "the word 'third'")):
+            with self.subTest(words[1:]):
+                self.assert_mistake(["convert", *words], expected)
+
+
+@unittest.skipUnless(importlib.util.find_spec("torch"), "python3-torch is not installed (workflows/packages.sh bench)")
+class WithTorch(Convert):
+    """Files that PyTorch writes, and files that it reads."""
+
+    def save(self, name, value):
+        import torch
+        path = self.folder / name
+        torch.save(value, path)
+        return path
+
+    def state(self):
+        import torch
+        return {name: torch.from_numpy(array) for name, array in network().items()}
+
+    def test_round_trip(self):
+        import torch
+        state, out, back = self.state(), self.folder / "torch.h5", self.folder / "back.pth"
+        printed = self.done("convert", self.save("torch.pth", state), out)
+        self.assertEqual(self.self_check(self.done("convert", out, back)), self.self_check(printed))
+        loaded = torch.load(back)
+        self.assertEqual(sorted(loaded), sorted(state))
+        for name, tensor in state.items():
+            self.assertEqual(loaded[name].dtype, torch.float32)
+            self.assertTrue(torch.equal(loaded[name], tensor), name)
+
+    def test_torch_computes_the_same(self):
+        import torch
+        from torch.nn import functional
+        out = self.folder / "same.h5"
+        state = self.state()
+        self.done("convert", self.save("same.pth", state), out)
+
+        def conv(name, x, stride=1):
+            weight = torch._weight_norm(state[name + V], state[name + G], 0)
+            return functional.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
+
+        shown = torch.from_numpy(image(IMAGE, IMAGE, 1).astype("float32")).permute(2, 0, 1)[None]
+        inp = functional.avg_pool2d(conv("inp_conv", shown, 2), 3, 2, padding=1)
+        r = [torch.zeros(1, *state[f"conv_bias.{i}"].shape) for i in range(3)]
+        for t in range(200):
+            here = inp if t >= 100 else 0 * inp
+            into = (here, r[0] + conv("inp_skip", here), r[1] + conv("skip_area.0", r[0], 2))
+            r = [0.8 * r[i] + 0.2 * torch.relu(conv(f"area_conv.{i}", r[i]) + state[f"conv_bias.{i}"] +
+                                               conv(f"area_area.{i}", into[i], (1, 2, 1)[i])) for i in range(3)]
+        weight = torch._weight_norm(state["out_fc" + V], state["out_fc" + G], 0)
+        logits = functional.linear((r[1] + r[2]).mean(dim=(2, 3)), weight, state["out_fc.bias"])[0].numpy()
+        with h5py.File(out) as file:
+            numpy.testing.assert_allclose(file["self_check/logits"][...], logits, rtol=1e-5, atol=1e-5)
+
+    def test_what_people_save(self):
+        """Parameters, shared storages, transposed and half tensors, prefixes, an optimiser, NumPy numbers, sizes."""
+        import collections
+        import torch
+        base = self.folder / "base.h5"
+        state = self.state()
+        self.done("convert", self.save("base.pth", state), base)
+        changed = collections.OrderedDict(("module." + name, tensor) for name, tensor in state.items())
+        joined = torch.cat([state["conv_bias.1"].flatten(), state["conv_bias.2"].flatten()])
+        changed["module.conv_bias.1"] = joined[:54].view(6, 3, 3)
+        changed["module.conv_bias.2"] = joined[54:].view(6, 3, 3)
+        changed["module.out_fc" + V] = state["out_fc" + V].t().contiguous().t()
+        changed["module.inp_conv" + V] = torch.nn.Parameter(state["inp_conv" + V].double())
+        optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
+        whole = {"epoch": numpy.float64(3.5), "size": torch.Size([1, 2]), "state_dict": changed, "best": torch.tensor(0.5),
+                 "optimizer": optimizer.state_dict(), "device": torch.device("cpu"), "seed": 2 ** 65, "note": None}
+        out = self.folder / "whole.h5"
+        printed = self.done("convert", self.save("whole.pth.tar", whole), out)
+        self.assert_same_arrays(base, out)
+        self.assertIn("state dict: 'state_dict'", printed)
+        self.assertIn("not read: best: tensor", printed)
+
+    def test_modules_and_old_files(self):
+        import torch
+        module = torch.nn.Linear(2, 2)
+        path = self.folder / "old.pth"
+        torch.save(self.state(), path, _use_new_zipfile_serialization=False)
+        for file, expected in ((self.save("module.pth", module), "torch.nn.modules.linear.Linear"), (path, "before 1.6")):
+            self.assert_mistake(["convert", file, self.folder / "x.h5"], expected)
+
+    def test_resnet18(self):
+        """A file with the names and shapes of torchvision's ResNet-18 becomes the CNN of R8, tensor by tensor."""
+        import torch
+        random = torch.Generator().manual_seed(1)
+        state = {}
+
+        def conv(name, *shape):
+            state[name + ".weight"] = torch.randn(shape, generator=random) * 0.05
+
+        def norm(name, channels):
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                state[f"{name}.{part}"] = torch.rand(channels, generator=random) + 0.5
+            state[f"{name}.num_batches_tracked"] = torch.tensor(9)
+
+        conv("conv1", 64, 3, 7, 7)
+        norm("bn1", 64)
+        for layer in range(1, 5):
+            channels = 32 << layer
+            for block in range(2):
+                inside = channels // 2 if layer > 1 and block == 0 else channels
+                place = f"layer{layer}.{block}."
+                conv(place + "conv1", channels, inside, 3, 3)
+                norm(place + "bn1", channels)
+                conv(place + "conv2", channels, channels, 3, 3)
+                norm(place + "bn2", channels)
+                if inside != channels:
+                    conv(place + "downsample.0", channels, inside, 1, 1)
+                    norm(place + "downsample.1", channels)
+        conv("fc", 1000, 512)
+        state["fc.bias"] = torch.zeros(1000)
+        self.assertEqual(len(state), 122)
+        path, out = self.save("resnet18.pth", state), self.folder / "resnet18.h5"
+        printed = self.done("convert", path, out)
+        self.assertIn("network: R8, batchnorm form, 8 areas, images 224 x 224 x 3, 1000 classes", printed)
+        self.assertEqual(re.findall(r"missing: (\S+)", printed), ["inp_skip" + G, "inp_skip" + V])
+        found = commands.parameters(out)
+        for name, old in (("inp_conv", "conv1"), ("area_area.4", "layer3.0.conv1"), ("area_conv.7", "layer4.1.conv2"),
+                          ("skip_area.2", "layer4.0.downsample.0"), ("out_fc", "fc")):
+            numpy.testing.assert_array_equal(found[name + V], state[old + ".weight"].numpy())
+            norms = state[old + ".weight"].flatten(1).norm(dim=1).numpy()
+            numpy.testing.assert_allclose(found[name + G].ravel(), norms, rtol=1e-6)
+        for name, old in (("inp_norm.running_var", "bn1.running_var"), ("area_norm.5.weight", "layer3.1.bn1.weight"),
+                          ("area_nrm2.2.running_mean", "layer2.0.bn2.running_mean"),
+                          ("skip_norm.0.bias", "layer2.0.downsample.1.bias")):
+            numpy.testing.assert_array_equal(found[name], state[old].numpy())
+        printed = self.done("convert", path, self.folder / "grey.h5", "-classes", "10", "-image_channels", "1")
+        self.assertIn("unused: fc.weight", printed)
+        self.assertIn("unused: conv1.weight", printed)
+        self.assertIn("missing: out_fc.bias [10], starts anew", printed)
+
+
+class Hostile(Convert):
+    """Files that would run something, claim what is not there, or are broken: one line, status 2, a second, 200 MB."""
+
+    def refused(self, contents, expected):
+        path = self.write("hostile.pth", contents)
+        before = commands.tree(self.folder)
+        start = time.monotonic()
+        child = subprocess.Popen(commands.command("convert", path, self.folder / "out.h5"), env=commands.environment(),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        output, errors = child.communicate(timeout=commands.SECONDS_MAX)
+        seconds = time.monotonic() - start
+        self.assertEqual((child.returncode, output), (2, ""), errors)
+        self.assertRegex(errors, r"\Acords: [ -~]*\n\Z")
+        self.assertIn(expected, errors)
+        self.assertEqual(commands.tree(self.folder), before)
+        return seconds
+
+    def peak_memory(self, contents):
+        """Bytes."""
+        path = self.write("hostile.pth", contents)
+        child = os.fork()
+        if child == 0:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            words = commands.command("convert", path, self.folder / "out.h5")
+            os.execvpe(words[0], words, commands.environment())
+        return 1024 * os.wait4(child, 0)[2].ru_maxrss
+
+    @staticmethod
+    def with_pickle(value, *entries):
+        return torch_file.archive([("data.pkl", torch_file.program(value)), *entries])
+
+    @staticmethod
+    def with_tensor(offset, sizes, strides, store=torch_file.storage("0", 4)):
+        view = torch_file.tensor(store, offset, sizes, strides)
+        return Hostile.with_pickle(torch_file.dictionary([(torch_file.text("a"), view)]), ("data/0", bytes(16)))
+
+    def good(self):
+        return torch_file.state_dict(network())
+
+    def damaged(self, mark, offset, change, which=0):
+        """A good file with other bytes behind the which-th occurrence of a mark."""
+        contents, at = bytearray(self.good()), -1
+        for _ in range(which + 1):
+            at = contents.index(mark, at + 1)
+        contents[at + offset:at + offset + len(change)] = change
+        return bytes(contents)
+
+    def pickles(self):
+        shell = torch_file.text("touch " + str(self.folder / "owned")) + b"\x85R"
+        nested = b"]" * 100000 + b"a" * 99999
+        yield torch_file.name("os", "system") + shell, "'os.system'"
+        yield torch_file.name("posix", "system") + shell, "'posix.system'"
+        yield torch_file.name("builtins", "eval") + shell, "'builtins.eval'"
+        yield torch_file.name("__builtin__", "getattr") + shell, "'__builtin__.getattr'"
+        yield torch_file.name("subprocess", "Popen") + shell, "'subprocess.Popen'"
+        yield torch_file.name("torch.hub", "load") + shell, "'torch.hub.load'"
+        yield torch_file.name("collections", "OrderedDict.__reduce__") + shell, "OrderedDict.__reduce__"
+        yield torch_file.name("torch", "FloatStorage\x1b[2J") + shell, "torch.FloatStorage?[2J"
+        yield torch_file.text("os") + torch_file.text("system") + b"\x93" + shell, "operation 0x93"
+        yield b"(S'x'\nios\nsystem\n", "operation"
+        yield nested, "nested deeper"
+        yield b"]q\0h\0a", "contains itself"
+        yield b"}q\0(" + torch_file.text("a") + b"h\0u", "contains itself"
+        yield b"X" + b"\xff" * 4 + b"a", "cut off"
+        yield b"Nr\xff\xff\xff\x7f", "remembers"
+        yield b"h\x07", "not remembered"
+        yield b"(" + b")" * 2000000 + b"t", "more than 1000000 values"
+        yield b"N" * 9000000, "files of tensors need less"
+        yield b"K\x07", "no dictionary"
+
+    def test_pickles(self):
+        count = 0
+        for value, expected in self.pickles():
+            with self.subTest(expected):
+                self.refused(self.with_pickle(value), expected)
+            count += 1
+        self.assertGreaterEqual(count, 15)
+        self.assertFalse((self.folder / "owned").exists())
+
+    def tensors(self):
+        huge = 2 ** 31 - 1
+        yield self.with_tensor(0, [4], [-1]), "negative"
+        yield self.with_tensor(-1, [4], [1]), "outside its storage"
+        yield self.with_tensor(3, [2], [1]), "beyond the end"
+        yield self.with_tensor(0, [huge, huge, huge], [0, 0, 0]), "more elements than its storage"
+        yield self.with_tensor(0, [2], [huge]), "beyond the end"
+        yield self.with_tensor(0, [4], [1], torch_file.storage("0", huge)), "should have 2147483647"
+        yield self.with_tensor(0, [4], [1], torch_file.storage("../0", 4)), "no entry 'data/../0'"
+        yield self.with_tensor(0, [4], [1], torch_file.storage("/etc/passwd", 4)), "no entry"
+        yield self.with_tensor(0, [4], [1]), "no CordsNet"
+        twice = torch_file.tensor(torch_file.storage("0", 4), 0, [4], [1])
+        pairs = [(torch_file.text("a"), twice), (torch_file.text("a"), twice)]
+        yield self.with_pickle(torch_file.dictionary(pairs), ("data/0", bytes(16))), "two tensors of the name"
+        pairs[0] = torch_file.text("module.a"), twice
+        yield self.with_pickle(torch_file.dictionary(pairs), ("data/0", bytes(16))), "same name without their prefixes"
+
+    def test_tensors(self):
+        for contents, expected in self.tensors():
+            with self.subTest(expected):
+                self.refused(contents, expected)
+
+    def archives(self):
+        central, local, end = b"PK\1\2", b"PK\3\4", b"PK\5\6"
+        good = self.good()
+        yield b"", "only 0 bytes"
+        yield b"hello" * 100, "no ZIP directory"
+        yield good[:len(good) // 2], "no ZIP directory"
+        yield good[:-1], "no ZIP directory"
+        yield good + b"x", "no ZIP directory"
+        yield self.damaged(central, 16, b"\0\0\0\0"), "checksum of entry 'net/data.pkl'"
+        yield self.damaged(central, 16, b"\0\0\0\0", 3), "checksum of entry"
+        yield self.damaged(central, 10, b"\x08\0", 1), "compressed"
+        yield self.damaged(central, 8, b"\1\0", 1), "encrypted"
+        yield self.damaged(central, 42, bytes(4), 1), "overlaps"
+        yield self.damaged(central, 20, b"\xf0\xff\xff\xff" * 2, 1), "overlaps another one or lies outside"
+        yield self.damaged(central, 46, b"../x/", 1), "name that PyTorch would not write"
+        yield self.damaged(central, 46, b"/", 1), "name that PyTorch would not write"
+        yield self.damaged(local, 30, b"x", 1), "another name"
+        yield self.damaged(end, 8, b"\xff\xfe\xff\xfe"), "65279 entries"
+        yield self.damaged(end, 12, b"\xff\xff\xff\xfe"), "not where the file says"
+        yield self.damaged(b"net/version", 11, b"99", 0), "checksum"
+        yield torch_file.archive([("data/0", b"1")]), "no data.pkl"
+        yield torch_file.archive([("data.pkl", b"\x80\x02}."), ("byteorder", b"big")]), "big-endian"
+        yield torch_file.archive([("data.pkl", b"\x80\x02}.")], version=b"99\n"), "another version"
+        bomb = zlib.compress(bytes(50000000))[2:-4]
+        yield self.bomb(bomb), "compressed"
+
+    @staticmethod
+    def bomb(data):
+        """One entry that would be 50 MB."""
+        name = b"net/data.pkl"
+        facts = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, 0, len(data), 50000000, len(name), 0)
+        local = b"PK\3\4" + facts + name + data
+        central = b"PK\1\2\x14\0" + facts + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
+        return local + central + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 1, 1, len(central), len(local), 0)
+
+    def test_archives(self):
+        for contents, expected in self.archives():
+            with self.subTest(expected):
+                self.refused(contents, expected)
+
+    def test_time_and_memory(self):
+        """The worst of them.  The time is the best of three: the machine may be busy."""
+        nested = self.with_pickle(b"]" * 100000 + b"a" * 99999)
+        many = self.with_pickle(b"(" + b")" * 2000000 + b"t")
+        long = self.with_pickle(b"N" * 8000000)
+        for contents, expected in ((nested, "nested"), (many, "more than"), (long, "values"), (self.good()[:-1], "no ZIP")):
+            with self.subTest(expected):
+                self.assertLess(min(self.refused(contents, expected) for _ in range(3)), SECONDS_MAX)
+                self.assertLess(self.peak_memory(contents), MEMORY_MAX)
+
+
+if __name__ == "__main__":
+    unittest.main()
