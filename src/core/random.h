@@ -13,7 +13,9 @@ typedef enum {
   CORDS_RANDOM_AUGMENT = 3,
   CORDS_RANDOM_MIX = 4,
   CORDS_RANDOM_EIGENVECTOR = 5,
-  CORDS_RANDOM_TEST = 6
+  CORDS_RANDOM_TEST = 6,
+  CORDS_RANDOM_CROP = 7,
+  CORDS_RANDOM_OPERATION = 8
 } CordsRandomPurpose;
 
 typedef struct {

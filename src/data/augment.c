@@ -20,16 +20,6 @@ enum { DRAW_KIND, DRAW_SHARE, DRAW_COLUMN, DRAW_ROW };
 
 enum { KERNEL_HALF_MAX = 4096 }; /* of the Gaussian: sigma up to 1024 pixels */
 
-static size_t PixelCount(CordsImageShape shape)
-{
-  return (size_t)shape.rows * (size_t)shape.columns;
-}
-
-static size_t ImageSize(CordsImageShape shape)
-{
-  return PixelCount(shape) * (size_t)shape.channels;
-}
-
 static double Between(CordsRandomKey key, uint32_t position, double low, double high)
 {
   return low + (high - low) * CordsRandomUniform(key, position);
@@ -38,7 +28,22 @@ static double Between(CordsRandomKey key, uint32_t position, double low, double 
 /* A copy of the image, or three fields (two displacements and one for smoothing) beside it. */
 size_t CordsAugmentWorkSize(CordsImageShape shape)
 {
-  return ImageSize(shape) + 3 * PixelCount(shape);
+  return CordsImageSize(shape) + 3 * CordsImagePixels(shape);
+}
+
+void CordsAugmentFlipPixels(CordsImageShape shape, uint8_t *image)
+{
+  size_t channels = (size_t)shape.channels, line = (size_t)shape.columns * channels;
+
+  for (PetscInt row = 0; row < shape.rows; row++, image += line) {
+    for (uint8_t *left = image, *right = image + line - channels; left < right; left += channels, right -= channels) {
+      for (size_t c = 0; c < channels; c++) {
+        uint8_t kept = left[c];
+        left[c] = right[c];
+        right[c] = kept;
+      }
+    }
+  }
 }
 
 void CordsAugmentFlip(CordsImageShape shape, float *image)
@@ -97,7 +102,7 @@ static inline float Cut(double value)
 
 void CordsAugmentBrightness(CordsImageShape shape, double factor, float *image)
 {
-  for (size_t i = 0; i < ImageSize(shape); i++) image[i] = Cut(factor * (double)image[i]);
+  for (size_t i = 0; i < CordsImageSize(shape); i++) image[i] = Cut(factor * (double)image[i]);
 }
 
 /* Mean of the image, or of its luma if it has colours. */
@@ -106,17 +111,17 @@ static double GreyMean(CordsImageShape shape, const float *image)
   static const double luma[3] = {.2989, .587, .114};
   double sum = 0;
 
-  for (size_t i = 0; i < PixelCount(shape); i++)
+  for (size_t i = 0; i < CordsImagePixels(shape); i++)
     for (PetscInt c = 0; c < shape.channels; c++, image++)
       sum += (shape.channels == 3 ? luma[c] : 1.0 / shape.channels) * (double)*image;
-  return sum / (double)PixelCount(shape);
+  return sum / (double)CordsImagePixels(shape);
 }
 
 void CordsAugmentContrast(CordsImageShape shape, double factor, float *image)
 {
   double offset = (1 - factor) * GreyMean(shape, image);
 
-  for (size_t i = 0; i < ImageSize(shape); i++) image[i] = Cut(factor * (double)image[i] + offset);
+  for (size_t i = 0; i < CordsImageSize(shape); i++) image[i] = Cut(factor * (double)image[i] + offset);
 }
 
 /* Index inside 0 .. n-1 by reflection at the ends, the outermost pixel not repeated. */
@@ -173,29 +178,32 @@ void CordsAugmentSmooth(PetscInt rows, PetscInt columns, double sigma, float *fi
   Transpose(columns, rows, work, field);
 }
 
-/* Add weight · input(row, column) to a pixel, if it is inside. */
+/* Add weight · input(row, column) to a pixel and weight to *inside, if it is inside. */
 static inline void AddPixel(CordsImageShape shape, const float *input, double row, double column, double weight,
-                            float *pixel)
+                            float *pixel, float *inside)
 {
   const float *from;
 
   if (row < 0 || row > shape.rows - 1 || column < 0 || column > shape.columns - 1) return;
   from = input + ((size_t)row * (size_t)shape.columns + (size_t)column) * (size_t)shape.channels;
   for (PetscInt c = 0; c < shape.channels; c++) pixel[c] += (float)weight * from[c];
+  *inside += (float)weight;
 }
 
 void CordsAugmentWarp(CordsImageShape shape, const float *dx, const float *dy, const float *input, float *output)
 {
-  memset(output, 0, ImageSize(shape) * sizeof *output);
+  memset(output, 0, CordsImageSize(shape) * sizeof *output);
   for (PetscInt row = 0; row < shape.rows; row++) {
     for (PetscInt column = 0; column < shape.columns; column++, output += shape.channels) {
       double x = column + (double)*dx++, y = row + (double)*dy++, left = floor(x), top = floor(y);
       double right_share = x - left, bottom_share = y - top;
+      float inside = 0;
 
-      AddPixel(shape, input, top, left, (1 - bottom_share) * (1 - right_share), output);
-      AddPixel(shape, input, top, left + 1, (1 - bottom_share) * right_share, output);
-      AddPixel(shape, input, top + 1, left, bottom_share * (1 - right_share), output);
-      AddPixel(shape, input, top + 1, left + 1, bottom_share * right_share, output);
+      AddPixel(shape, input, top, left, (1 - bottom_share) * (1 - right_share), output, &inside);
+      AddPixel(shape, input, top, left + 1, (1 - bottom_share) * right_share, output, &inside);
+      AddPixel(shape, input, top + 1, left, bottom_share * (1 - right_share), output, &inside);
+      AddPixel(shape, input, top + 1, left + 1, bottom_share * right_share, output, &inside);
+      for (PetscInt c = 0; c < shape.channels; c++) output[c] *= inside;
     }
   }
 }
@@ -206,14 +214,14 @@ void CordsAugmentWarp(CordsImageShape shape, const float *dx, const float *dy, c
 static void Elastic(const CordsAugmentation *augmentation, CordsImageShape shape, CordsRandomKey key, float *image,
                     float *work)
 {
-  size_t pixels = PixelCount(shape);
+  size_t pixels = CordsImagePixels(shape);
   float *dx = work, *dy = dx + pixels, *spare = dy + pixels, *copy = spare + pixels;
 
   for (size_t i = 0; i < 2 * pixels; i++)
     dx[i] = (float)(Between(key, DRAW_ELASTIC + (uint32_t)i, -1, 1) * augmentation->elastic_alpha / 2);
   CordsAugmentSmooth(shape.rows, shape.columns, augmentation->elastic_sigma_pixels, dx, spare);
   CordsAugmentSmooth(shape.rows, shape.columns, augmentation->elastic_sigma_pixels, dy, spare);
-  memcpy(copy, image, ImageSize(shape) * sizeof *image);
+  memcpy(copy, image, CordsImageSize(shape) * sizeof *image);
   CordsAugmentWarp(shape, dx, dy, copy, image);
 }
 
@@ -228,7 +236,7 @@ static void Affine(const CordsAugmentation *augmentation, CordsImageShape shape,
                            nearbyint(Between(key, DRAW_SHIFT_Y, -shift_y_max, shift_y_max)),
                            Between(key, DRAW_SCALE, augmentation->scale_min, augmentation->scale_max),
                            Between(key, DRAW_SHEAR, -augmentation->shear_deg, augmentation->shear_deg), m);
-  memcpy(work, image, ImageSize(shape) * sizeof *image);
+  memcpy(work, image, CordsImageSize(shape) * sizeof *image);
   CordsAugmentAffine(shape, m, work, image);
 }
 
@@ -243,10 +251,19 @@ static void Jitter(const CordsAugmentation *augmentation, CordsImageShape shape,
   if (!brightness_first) CordsAugmentBrightness(shape, brightness, image);
 }
 
+void CordsAugmentPixels(const CordsAugmentation *augmentation, CordsImageShape shape, CordsRandomKey key,
+                        uint8_t *image, uint8_t *work)
+{
+  if (!CordsAugmentOnBytes(augmentation)) return;
+  if (augmentation->flip && CordsRandomUniform(key, DRAW_FLIP) < .5) CordsAugmentFlipPixels(shape, image);
+  CordsRandomAugmentApply(&augmentation->operations, shape, key, image, work);
+}
+
 void CordsAugmentImage(const CordsAugmentation *augmentation, CordsImageShape shape, CordsRandomKey key, float *image,
                        float *work)
 {
-  if (augmentation->flip && CordsRandomUniform(key, DRAW_FLIP) < .5) CordsAugmentFlip(shape, image);
+  if (augmentation->flip && !CordsAugmentOnBytes(augmentation) && CordsRandomUniform(key, DRAW_FLIP) < .5)
+    CordsAugmentFlip(shape, image);
   if (augmentation->affine) Affine(augmentation, shape, key, image, work);
   if (augmentation->brightness > 0 || augmentation->contrast > 0) Jitter(augmentation, shape, key, image);
   if (augmentation->elastic_alpha > 0) Elastic(augmentation, shape, key, image, work);
@@ -269,7 +286,7 @@ CordsMix CordsAugmentMixDraw(CordsImageShape shape, CordsRandomKey key)
   mix.row_start = PetscMax(row - half_height, 0);
   mix.row_end = PetscMin(row + half_height, shape.rows);
   mix.share =
-      1 - (double)(mix.column_end - mix.column_start) * (mix.row_end - mix.row_start) / (double)PixelCount(shape);
+      1 - (double)(mix.column_end - mix.column_start) * (mix.row_end - mix.row_start) / (double)CordsImagePixels(shape);
   return mix;
 }
 
@@ -284,6 +301,6 @@ void CordsAugmentMix(CordsImageShape shape, const CordsMix *mix, const float *ne
       memcpy(image + (size_t)row * line + start, neighbour + (size_t)row * line + start, length * sizeof *image);
     return;
   }
-  for (size_t i = 0; i < ImageSize(shape); i++)
+  for (size_t i = 0; i < CordsImageSize(shape); i++)
     image[i] = (float)(mix->share * (double)image[i] + (1 - mix->share) * (double)neighbour[i]);
 }

@@ -1,18 +1,22 @@
 /* Random changes of training images.  All functions here are pure: the result depends on the arguments only, random
    numbers on the key, so that an image is changed the same way on any number of ranks.  They may be called from several
-   threads at once.  Images are [row][column][channel], 0..1.
+   threads at once.  Images are [row][column][channel].
 
-   The definitions are those of torchvision (RandomHorizontalFlip, RandomAffine, ColorJitter, ElasticTransform,
-   CutMix, MixUp) on float tensors. */
+   In this order: CordsCropDraw and CordsResizedCrop (data/resized_crop.h) where images have any size;
+   CordsAugmentPixels on bytes; CordsAugmentImage on float32, 0..1; CordsAugmentMix on the normalised images of a batch.
+
+   The definitions are those of torchvision: RandomResizedCrop and RandAugment on PIL images; RandomHorizontalFlip,
+   RandomAffine, ColorJitter, ElasticTransform, CutMix, MixUp on float tensors. */
 #ifndef CORDS_DATA_AUGMENT_H
 #define CORDS_DATA_AUGMENT_H
 
-#include "core/random.h"
-
-#include <petscsys.h>
+#include "data/random_augment.h"
+#include "data/resized_crop.h"
 
 /* What is done to the training images of a dataset; a zero switches the part off. */
 typedef struct {
+  CordsCropRange crop;                        /* random box instead of the whole image */
+  CordsRandomAugment operations;              /* RandAugment */
   PetscBool flip;                             /* left to right, with probability 1/2 */
   PetscBool affine;                           /* the next four */
   double angle_deg;                           /* rotation, uniform in ± */
@@ -24,14 +28,24 @@ typedef struct {
   PetscBool mix;                              /* CutMix or MixUp, with probability 1/2 each */
 } CordsAugmentation;
 
-typedef struct {
-  PetscInt rows, columns, channels;
-} CordsImageShape;
+/* Are images changed as bytes (flip included) before they are floats? */
+static inline PetscBool CordsAugmentOnBytes(const CordsAugmentation *augmentation)
+{
+  return (PetscBool)(augmentation->crop.area_max > 0 || augmentation->operations.count > 0);
+}
+
+/* Flip, then RandAugment, in place, of an image that is resized already, if CordsAugmentOnBytes; else nothing.
+   key.sample is the number of the image.  work: CordsRandomAugmentWorkBytes bytes. */
+void CordsAugmentPixels(const CordsAugmentation *augmentation, CordsImageShape shape, CordsRandomKey key,
+                        uint8_t *image, uint8_t *work);
+
+void CordsAugmentFlipPixels(CordsImageShape shape, uint8_t *image);
 
 /* Numbers of work space that CordsAugmentImage needs. */
 size_t CordsAugmentWorkSize(CordsImageShape shape);
 
-/* Flip, affine map, jitter, elastic, in this order, in place; key.sample is the number of the image. */
+/* Flip (unless CordsAugmentPixels does it), affine map, jitter, elastic, in this order, in place; key.sample is the
+   number of the image.  image: 0..1 */
 void CordsAugmentImage(const CordsAugmentation *augmentation, CordsImageShape shape, CordsRandomKey key, float *image,
                        float *work);
 
@@ -51,7 +65,8 @@ void CordsAugmentBrightness(CordsImageShape shape, double factor, float *image);
 /* factor · image + (1 − factor) · (mean of the grey image), cut to 0..1. */
 void CordsAugmentContrast(CordsImageShape shape, double factor, float *image);
 
-/* Move: output pixel (row, column) shows the input at (column + dx, row + dy), pixels; bilinear, zero outside.
+/* Move: output pixel (row, column) shows the input at (column + dx, row + dy), pixels; bilinear, zero outside, and what
+   is partly outside is darkened by that part once more, as torchvision's filling with zero does.
    dx, dy: [row][column] */
 void CordsAugmentWarp(CordsImageShape shape, const float *dx, const float *dy, const float *input, float *output);
 

@@ -2,6 +2,7 @@
 
 #include "data/augment.h"
 #include "data/resize.h"
+#include "data/training_image.h"
 
 #include <omp.h>
 #include <string.h>
@@ -33,11 +34,6 @@ static size_t PixelCount(const CordsDatasetFacts *facts)
   return (size_t)facts->rows * (size_t)facts->columns * (size_t)facts->channels;
 }
 
-static size_t ImageSize(CordsImageShape shape)
-{
-  return (size_t)shape.rows * (size_t)shape.columns * (size_t)shape.channels;
-}
-
 static PetscErrorCode CheckSides(MPI_Comm comm, PetscInt rows, PetscInt columns)
 {
   PetscFunctionBegin;
@@ -65,7 +61,10 @@ static PetscErrorCode CheckSettings(CordsContext context, const CordsDatasetFact
 /* Work of one thread: an image as in the dataset, and what resizing or augmenting it needs. */
 static size_t WorkSize(CordsResize resize, const CordsDatasetFacts *facts, CordsImageShape shape)
 {
-  return PixelCount(facts) + PetscMax(CordsResizeWorkSize(resize, facts->channels), CordsAugmentWorkSize(shape));
+  size_t floats =
+      PixelCount(facts) + PetscMax(CordsResizeWorkSize(resize, facts->channels), CordsAugmentWorkSize(shape));
+
+  return PetscMax(floats, CordsTrainingImageWorkBytes(facts->rows, facts->columns, shape) / sizeof(float) + 1);
 }
 
 static PetscErrorCode AllocateBuffers(CordsLoader loader)
@@ -78,7 +77,7 @@ static PetscErrorCode AllocateBuffers(CordsLoader loader)
   images = (size_t)loader->share_max;
   loader->work_size = WorkSize(loader->resize, facts, loader->shape);
   PetscCall(PetscMalloc1(images * PixelCount(facts), &loader->pixels));
-  PetscCall(PetscMalloc1(images * ImageSize(loader->shape), &loader->mixed));
+  PetscCall(PetscMalloc1(images * CordsImageSize(loader->shape), &loader->mixed));
   PetscCall(PetscMalloc1(images, &loader->labels));
   PetscCall(PetscMalloc1(images, &loader->samples));
   loader->thread_count = omp_get_max_threads();
@@ -206,7 +205,7 @@ static void MakeImages(CordsLoader loader, PetscInt epoch, PetscInt count, float
 {
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(loader->dataset);
   const CordsAugmentation *augmentation = CordsDatasetGetAugmentation(loader->dataset);
-  size_t size = ImageSize(loader->shape);
+  size_t size = CordsImageSize(loader->shape);
 
 #pragma omp parallel for schedule(static) num_threads(loader->thread_count)
   for (PetscInt i = 0; i < count; i++) {
@@ -216,6 +215,11 @@ static void MakeImages(CordsLoader loader, PetscInt epoch, PetscInt count, float
                           .sample = (uint64_t)loader->samples[i]};
     float *image = images + (size_t)i * size, *work = loader->work + (size_t)omp_get_thread_num() * loader->work_size;
 
+    if (loader->settings.augment && CordsAugmentOnBytes(augmentation)) {
+      CordsTrainingImage(augmentation, facts->mean, facts->deviation, facts->rows, facts->columns,
+                         loader->pixels + (size_t)i * PixelCount(facts), loader->shape, key, image, work);
+      continue;
+    }
     Scale(facts, loader->resize, loader->pixels + (size_t)i * PixelCount(facts), image, work);
     if (loader->settings.augment) CordsAugmentImage(augmentation, loader->shape, key, image, work);
     Normalise(facts, size / (size_t)facts->channels, image);
@@ -237,7 +241,7 @@ static void MakeLabels(PetscInt classes, PetscInt count, const PetscInt *own, co
 static PetscErrorCode ReadMixed(CordsLoader loader, PetscInt epoch, PetscInt batch, float *images, float *labels)
 {
   PetscInt start, count, total, classes = CordsDatasetGetFacts(loader->dataset)->classes;
-  size_t size = ImageSize(loader->shape);
+  size_t size = CordsImageSize(loader->shape);
   CordsRandomKey key = {
       .seed = loader->context->seed, .purpose = CORDS_RANDOM_MIX, .epoch = (uint32_t)epoch, .sample = (uint64_t)batch};
   CordsMix mix = CordsAugmentMixDraw(loader->shape, key);

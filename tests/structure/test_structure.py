@@ -42,6 +42,7 @@ TABLES = {
     "cli/commands.def": ("CORDS_COMMAND", "cords_command_", "cli"),
     "conv/backends.def": ("CORDS_CONV_BACKEND", "cords_conv_backend_", "conv/backends"),
     "data/datasets.def": ("CORDS_DATASET", "cords_dataset_", "data/datasets"),
+    "data/operations.def": ("CORDS_OPERATION", "cords_operation_", "data/operations"),
     "dynamics/analyses.def": ("CORDS_ANALYSIS", "cords_analysis_", "dynamics/analyses"),
     "model/areas.def": ("CORDS_AREA", "cords_area_", "model/areas"),
     "train/rollouts.def": ("CORDS_ROLLOUT", "cords_rollout_", "train/rollouts"),

@@ -1,6 +1,6 @@
-/* Each change of an image against numbers worked out by hand; the random parts against what must hold for all of
-   them. */
-#include "support/support.h"
+/* Each change of an image against numbers worked out by hand and against torchvision's; the random parts against what
+   must hold for all of them. */
+#include "support/pictures.h"
 
 #include "data/augment.h"
 
@@ -34,9 +34,16 @@ static void TestFlip(void **state)
 {
   float image[] = {1, 10, 2, 20, 3, 30, 4, 40, 5, 50, 6, 60};
   const float expected[] = {3, 30, 2, 20, 1, 10, 6, 60, 5, 50, 4, 40};
+  uint8_t bytes[12], even[] = {1, 2, 3, 4};
+  const uint8_t even_flipped[] = {4, 3, 2, 1};
 
+  for (int i = 0; i < 12; i++) bytes[i] = (uint8_t)image[i];
   CordsAugmentFlip((CordsImageShape){2, 3, 2}, image);
   SupportCompareF32("flipped", 12, image, expected, 0);
+  CordsAugmentFlipPixels((CordsImageShape){2, 3, 2}, bytes);
+  for (int i = 0; i < 12; i++) assert_int_equal(bytes[i], expected[i]);
+  CordsAugmentFlipPixels((CordsImageShape){1, 4, 1}, even);
+  assert_memory_equal(even, even_flipped, 4);
 }
 
 static void Affine(CordsImageShape shape, double angle, double shift_x, double shift_y, double scale, double shear,
@@ -111,10 +118,11 @@ static void TestWarp(void **state)
   const CordsImageShape shape = {2, 2, 1};
   const float input[4] = {4, 8, 12, 16}, none[4] = {0};
   const float quarter[4] = {.25f, .25f, .25f, .25f}, half[4] = {.5f, .5f, .5f, .5f};
-  /* a quarter of a pixel to the right: 3/4 of the pixel, 1/4 of the next, which is 0 outside */
-  const float expected_x[4] = {5, 6, 13, 12};
-  /* half a pixel down as well */
-  const float expected[4] = {9, 9, 6.5f, 6};
+  /* a quarter of a pixel to the right: 3/4 of the pixel, 1/4 of the next, which is 0 outside: 3/4 · 8 = 6 and
+     3/4 · 16 = 12, times the 3/4 that are inside */
+  const float expected_x[4] = {5, 4.5f, 13, 9};
+  /* half a pixel down as well: (5 + 13) / 2; (6 + 12) / 2 · 3/4; 13 / 2 · 1/2; 12 / 2 · 3/8 */
+  const float expected[4] = {9, 6.75f, 3.25f, 2.25f};
   float output[4];
 
   CordsAugmentWarp(shape, none, none, input, output);
@@ -273,11 +281,69 @@ static void TestMixDraw(void **state)
   assert_in_range(ups_below_half, 880, 1120);
 }
 
+static void ElasticByNoise(CordsH5 file, const SupportPicture *picture, const float *input, float *output)
+{
+  CordsImageShape shape = picture->shape, noise_shape;
+  size_t pixels = CordsImagePixels(shape);
+  double alpha = SupportPicturesReal(file, picture, "alpha"), sigma = SupportPicturesReal(file, picture, "sigma");
+  float *noise, *work = malloc(pixels * sizeof *work);
+  char object[64];
+
+  snprintf(object, sizeof object, "noise%s", strchr(picture->object, '/'));
+  noise = SupportPicturesArray(file, object, CORDS_FILE_F32, &noise_shape);
+  for (size_t i = 0; i < 2 * pixels; i++) noise[i] *= (float)alpha / 2;
+  CordsAugmentSmooth(shape.rows, shape.columns, sigma, noise, work);
+  CordsAugmentSmooth(shape.rows, shape.columns, sigma, noise + pixels, work);
+  CordsAugmentWarp(shape, noise, noise + pixels, input, output);
+  free(noise);
+  free(work);
+}
+
+/* One operation on floats with torchvision's parameters. */
+static void CheckFloats(CordsH5 file, const SupportPicture *picture)
+{
+  CordsImageShape shape = picture->shape;
+  size_t size = CordsImageSize(shape);
+  float *input = malloc(size * sizeof *input), *output = malloc(size * sizeof *output);
+  char *what;
+
+  SupportCall(CordsH5ReadText(file, picture->object, "what", &what));
+  for (size_t i = 0; i < size; i++) output[i] = input[i] = picture->input[i] / 255.f;
+  if (strcmp(what, "affine") == 0)
+    Affine(shape, SupportPicturesReal(file, picture, "angle"), SupportPicturesInt(file, picture, "x"),
+           SupportPicturesInt(file, picture, "y"), SupportPicturesReal(file, picture, "scale"),
+           SupportPicturesReal(file, picture, "shear"), input, output);
+  else if (strcmp(what, "brightness") == 0)
+    CordsAugmentBrightness(shape, SupportPicturesReal(file, picture, "factor"), output);
+  else if (strcmp(what, "contrast") == 0)
+    CordsAugmentContrast(shape, SupportPicturesReal(file, picture, "factor"), output);
+  else
+    ElasticByNoise(file, picture, input, output);
+  SupportCompareF32(picture->object, (PetscInt64)size, output, picture->expected, 1e-5);
+  SupportCall(PetscFree(what));
+  free(input);
+  free(output);
+}
+
+static void TestAgainstTorchvision(void **state)
+{
+  SupportPicturesEach("floats", CORDS_FILE_F32, CheckFloats);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestFlip),         cmocka_unit_test(TestAffineByHand), cmocka_unit_test(TestAffineInverse),
-    cmocka_unit_test(TestJitter),       cmocka_unit_test(TestWarp),         cmocka_unit_test(TestSmooth),
-    cmocka_unit_test(TestSmoothBorder), cmocka_unit_test(TestImage),        cmocka_unit_test(TestFlipRate),
-    cmocka_unit_test(TestRanges),       cmocka_unit_test(TestMixByHand),    cmocka_unit_test(TestMixDraw),
+    cmocka_unit_test(TestFlip),
+    cmocka_unit_test(TestAffineByHand),
+    cmocka_unit_test(TestAffineInverse),
+    cmocka_unit_test(TestJitter),
+    cmocka_unit_test(TestWarp),
+    cmocka_unit_test(TestSmooth),
+    cmocka_unit_test(TestSmoothBorder),
+    cmocka_unit_test(TestImage),
+    cmocka_unit_test(TestFlipRate),
+    cmocka_unit_test(TestRanges),
+    cmocka_unit_test(TestMixByHand),
+    cmocka_unit_test(TestMixDraw),
+    cmocka_unit_test(TestAgainstTorchvision),
 };
 
 SUPPORT_MAIN(tests)

@@ -1,0 +1,232 @@
+#include "data/resized_crop.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Method: for each output row the rows of the box under its triangle are added up (whole lines, bytes to float32), then
+   each output pixel adds up the columns under its own.  A pixel of three channels is one vector of four numbers, so
+   lines have room for one number more than they use, and the fourth byte that is written is the next pixel's first. */
+
+typedef float Four __attribute__((vector_size(16)));
+typedef float LooseFour __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint8_t FourBytes __attribute__((vector_size(4)));
+typedef int32_t FourInts __attribute__((vector_size(16)));
+
+/* Weights along one side: output i is the sum over k < width of weight[i · width + k] · input[first[i] + k], where all
+   first[i] + k are inside.  The same number of weights for all outputs, the last ones may be zero. */
+typedef struct {
+  PetscInt width;
+  int32_t *first;
+  float *weight;
+} Side;
+
+enum { TRIES = 10, DRAWS = 4 };
+
+static PetscInt SideWidth(PetscInt in, PetscInt full)
+{
+  double support = PetscMax((double)in / full, 1.0);
+
+  return PetscMin((PetscInt)ceil(2 * support) + 1, in);
+}
+
+static size_t SideBytes(PetscInt in, PetscInt full, PetscInt out)
+{
+  return (size_t)out * (sizeof(int32_t) + (size_t)SideWidth(in, full) * sizeof(float));
+}
+
+/* Outputs start .. start+out-1 of `full`, from `in` inputs.  Returns the end of the memory it took. */
+static char *MakeSide(PetscInt in, PetscInt full, PetscInt start, PetscInt out, char *memory, Side *side)
+{
+  double scale = (double)in / full, support = PetscMax(scale, 1.0);
+
+  side->width = SideWidth(in, full);
+  side->first = (int32_t *)memory;
+  side->weight = (float *)(side->first + out);
+  for (PetscInt i = 0; i < out; i++) {
+    double centre = scale * (start + i + .5), sum = 0;
+    float *weight = side->weight + (size_t)i * (size_t)side->width;
+    PetscInt first = PetscMax((PetscInt)(centre - support + .5), 0);
+    PetscInt end = PetscMin((PetscInt)(centre + support + .5), in);
+
+    side->first[i] = (int32_t)PetscMin(first, in - side->width);
+    for (PetscInt j = first; j < end; j++) sum += PetscMax(0, 1 - fabs(j + .5 - centre) / support);
+    for (PetscInt k = 0; k < side->width; k++) {
+      PetscInt j = side->first[i] + k;
+      weight[k] = j >= first && j < end ? (float)(PetscMax(0, 1 - fabs(j + .5 - centre) / support) / sum) : 0.f;
+    }
+  }
+  return (char *)(side->weight + (size_t)out * (size_t)side->width);
+}
+
+static void AddTwo(size_t length, PetscBool more, const float w[2], const uint8_t *restrict a,
+                   const uint8_t *restrict b, float *restrict line)
+{
+  if (more)
+    for (size_t j = 0; j < length; j++) line[j] += w[0] * (float)a[j] + w[1] * (float)b[j];
+  else
+    for (size_t j = 0; j < length; j++) line[j] = w[0] * (float)a[j] + w[1] * (float)b[j];
+}
+
+/* The weighted sum of `width` lines, `stride` apart, two at a time. */
+static void SumLines(PetscInt width, const float *weight, size_t length, size_t stride, const uint8_t *from,
+                     float *line)
+{
+  PetscBool more = PETSC_FALSE;
+
+  for (PetscInt k = 0; k < width; k += 2) {
+    PetscBool alone = (PetscBool)(k + 1 == width);
+    float w[2] = {weight[k], alone ? 0 : weight[k + 1]};
+
+    if (w[0] == 0 && w[1] == 0) continue; /* weights of zero are at the ends */
+    AddTwo(length, more, w, from + (size_t)k * stride, from + (size_t)(alone ? k : k + 1) * stride, line);
+    more = PETSC_TRUE;
+  }
+}
+
+/* Sums of positive weights that add up to one are in 0 .. 255 up to round-off, so half more never reaches 256. */
+static inline FourBytes Round(Four sum)
+{
+  return __builtin_convertvector(__builtin_convertvector(sum + .5f, FourInts), FourBytes);
+}
+
+/* Called with constant widths, so that the loop over k is unrolled. */
+static inline __attribute__((always_inline)) void SumColours(const Side *side, PetscInt width, PetscInt out,
+                                                             const float *line, uint8_t *output)
+{
+  FourBytes pixel = {0};
+
+  for (PetscInt i = 0; i < out; i++) {
+    const float *from = line + 3 * side->first[i], *weight = side->weight + (size_t)i * (size_t)width;
+    Four sum = weight[0] * *(const LooseFour *)from;
+
+    for (PetscInt k = 1; k < width; k++) sum += weight[k] * *(const LooseFour *)(from + 3 * k);
+    pixel = Round(sum);
+    if (i < out - 1) memcpy(output + 3 * i, &pixel, 4);
+  }
+  memcpy(output + 3 * (out - 1), &pixel, 3);
+}
+
+static void SumColumns(const Side *side, PetscInt channels, PetscInt out, const float *line, uint8_t *output)
+{
+  for (PetscInt i = 0; i < out; i++) {
+    const float *weight = side->weight + (size_t)i * (size_t)side->width;
+    for (PetscInt c = 0; c < channels; c++) {
+      const float *from = line + side->first[i] * channels + c;
+      float sum = .5f;
+      for (PetscInt k = 0; k < side->width; k++) sum += weight[k] * from[k * channels];
+      *output++ = (uint8_t)sum;
+    }
+  }
+}
+
+static void MakeRow(const Side *side, PetscInt channels, PetscInt out, const float *line, uint8_t *output)
+{
+  if (channels != 3)
+    SumColumns(side, channels, out, line, output);
+  else if (side->width == 3)
+    SumColours(side, 3, out, line, output);
+  else if (side->width == 4)
+    SumColours(side, 4, out, line, output);
+  else if (side->width == 5)
+    SumColours(side, 5, out, line, output);
+  else if (side->width == 6)
+    SumColours(side, 6, out, line, output);
+  else
+    SumColours(side, side->width, out, line, output);
+}
+
+/* Line of sums with a vector's room behind it. */
+static size_t LineLength(PetscInt columns, PetscInt channels)
+{
+  return (size_t)columns * (size_t)channels + 4;
+}
+
+/* The part `window` of the box's full_rows × full_columns picture. */
+static void ResizeWindow(const uint8_t *image, PetscInt columns, PetscInt channels, CordsBox box, PetscInt full_rows,
+                         PetscInt full_columns, CordsBox window, uint8_t *output, void *work)
+{
+  Side down, along;
+  size_t stride = (size_t)columns * (size_t)channels, length = (size_t)box.columns * (size_t)channels;
+  const uint8_t *corner = image + (size_t)box.row * stride + (size_t)box.column * (size_t)channels;
+  float *line = work;
+  char *memory = (char *)(line + LineLength(box.columns, channels));
+
+  memory = MakeSide(box.rows, full_rows, window.row, window.rows, memory, &down);
+  MakeSide(box.columns, full_columns, window.column, window.columns, memory, &along);
+  memset(line + length, 0, 4 * sizeof *line);
+  for (PetscInt i = 0; i < window.rows; i++) {
+    SumLines(down.width, down.weight + (size_t)i * (size_t)down.width, length, stride,
+             corner + (size_t)down.first[i] * stride, line);
+    MakeRow(&along, channels, window.columns, line, output);
+    output += (size_t)window.columns * (size_t)channels;
+  }
+}
+
+size_t CordsResizedCropWorkBytes(PetscInt rows, PetscInt columns, PetscInt channels, PetscInt out_rows,
+                                 PetscInt out_columns)
+{
+  return LineLength(columns, channels) * sizeof(float) + SideBytes(rows, out_rows, out_rows) +
+         SideBytes(columns, out_columns, out_columns);
+}
+
+void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, CordsBox box,
+                      PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
+{
+  ResizeWindow(image, columns, channels, box, out_rows, out_columns,
+               (CordsBox){.rows = out_rows, .columns = out_columns}, output, work);
+}
+
+void CordsCentreSides(PetscInt rows, PetscInt columns, PetscInt shorter, PetscInt *new_rows, PetscInt *new_columns)
+{
+  *new_rows = rows <= columns ? shorter : (PetscInt)((PetscInt64)shorter * rows / columns);
+  *new_columns = columns <= rows ? shorter : (PetscInt)((PetscInt64)shorter * columns / rows);
+}
+
+void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, PetscInt shorter,
+                        PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
+{
+  PetscInt full_rows, full_columns;
+  CordsBox window = {.rows = out_rows, .columns = out_columns};
+
+  CordsCentreSides(rows, columns, shorter, &full_rows, &full_columns);
+  window.row = (PetscInt)nearbyint((full_rows - out_rows) / 2.0);
+  window.column = (PetscInt)nearbyint((full_columns - out_columns) / 2.0);
+  ResizeWindow(image, columns, channels, (CordsBox){.rows = rows, .columns = columns}, full_rows, full_columns, window,
+               output, work);
+}
+
+/* The largest central box whose columns / rows are in the range. */
+static CordsBox CentralBox(const CordsCropRange *range, PetscInt rows, PetscInt columns)
+{
+  double ratio = (double)columns / rows;
+  CordsBox box = {.rows = rows, .columns = columns};
+
+  if (ratio < range->ratio_min) box.rows = PetscMax((PetscInt)nearbyint(columns / range->ratio_min), 1);
+  if (ratio > range->ratio_max) box.columns = PetscMax((PetscInt)nearbyint(rows * range->ratio_max), 1);
+  box.row = (rows - box.rows) / 2;
+  box.column = (columns - box.columns) / 2;
+  return box;
+}
+
+static double Between(CordsRandomKey key, uint32_t position, double low, double high)
+{
+  return low + (high - low) * CordsRandomUniform(key, position);
+}
+
+/* "Inception crop": C. Szegedy et al., "Going deeper with convolutions", CVPR 2015. */
+CordsBox CordsCropDraw(const CordsCropRange *range, PetscInt rows, PetscInt columns, CordsRandomKey key)
+{
+  key.purpose = CORDS_RANDOM_CROP;
+  for (uint32_t draw = 0; draw < TRIES * DRAWS; draw += DRAWS) {
+    double area = (double)rows * columns * Between(key, draw, range->area_min, range->area_max);
+    double ratio = exp(Between(key, draw + 1, log(range->ratio_min), log(range->ratio_max)));
+    CordsBox box = {.rows = (PetscInt)nearbyint(sqrt(area / ratio)),
+                    .columns = (PetscInt)nearbyint(sqrt(area * ratio))};
+
+    if (box.rows < 1 || box.rows > rows || box.columns < 1 || box.columns > columns) continue;
+    box.row = (PetscInt)CordsRandomBelow(key, draw + 2, (uint64_t)(rows - box.rows) + 1);
+    box.column = (PetscInt)CordsRandomBelow(key, draw + 3, (uint64_t)(columns - box.columns) + 1);
+    return box;
+  }
+  return CentralBox(range, rows, columns);
+}

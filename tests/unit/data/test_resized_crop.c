@@ -1,0 +1,145 @@
+/* Boxes, resized, against PIL; random boxes against what must hold for all of them. */
+#include "support/pictures.h"
+
+#include "data/resized_crop.h"
+
+static size_t bytes, different;
+
+static void CheckCrop(CordsH5 file, const SupportPicture *picture)
+{
+  CordsImageShape in = picture->input_shape, out = picture->shape;
+  CordsBox box = {.row = SupportPicturesInt(file, picture, "row"),
+                  .column = SupportPicturesInt(file, picture, "column"),
+                  .rows = SupportPicturesInt(file, picture, "rows"),
+                  .columns = SupportPicturesInt(file, picture, "columns")};
+  uint8_t *found = malloc(CordsImageSize(out));
+  void *work = malloc(CordsResizedCropWorkBytes(in.rows, in.columns, in.channels, out.rows, out.columns));
+
+  CordsResizedCrop(picture->input, in.rows, in.columns, in.channels, box, out.rows, out.columns, found, work);
+  different += SupportPicturesCompare(picture, 1, found);
+  bytes += CordsImageSize(out);
+  free(found);
+  free(work);
+}
+
+static void CheckCentre(CordsH5 file, const SupportPicture *picture)
+{
+  CordsImageShape in = picture->input_shape, out = picture->shape;
+  PetscInt shorter = SupportPicturesInt(file, picture, "shorter"), rows, columns;
+  uint8_t *found = malloc(CordsImageSize(out));
+  void *work;
+
+  CordsCentreSides(in.rows, in.columns, shorter, &rows, &columns);
+  work = malloc(CordsResizedCropWorkBytes(in.rows, in.columns, in.channels, rows, columns));
+  CordsResizedCentre(picture->input, in.rows, in.columns, in.channels, shorter, out.rows, out.columns, found, work);
+  SupportPicturesCompare(picture, 1, found);
+  free(found);
+  free(work);
+}
+
+/* PIL rounds to bytes between rows and columns, so some bytes differ by 1; if many did, something would be shifted. */
+static void TestCrops(void **state)
+{
+  SupportPicturesEach("crops", CORDS_FILE_U8, CheckCrop);
+  print_message("%zu of %zu bytes differ by 1\n", different, bytes);
+  assert_true(4 * different <= bytes);
+}
+
+static void TestCentres(void **state)
+{
+  SupportPicturesEach("centres", CORDS_FILE_U8, CheckCentre);
+}
+
+/* The whole image at its own size is the image. */
+static void TestSameSize(void **state)
+{
+  const PetscInt channels[] = {1, 3};
+  uint8_t image[7 * 5 * 3], output[7 * 5 * 3], work[4096];
+
+  assert_true(CordsResizedCropWorkBytes(7, 5, 3, 7, 5) <= sizeof work);
+  for (int i = 0; i < 105; i++) image[i] = (uint8_t)(i * 37);
+  for (int k = 0; k < 2; k++) {
+    CordsResizedCrop(image, 7, 5, channels[k], (CordsBox){0, 0, 7, 5}, 7, 5, output, work);
+    assert_memory_equal(output, image, 35 * (size_t)channels[k]);
+  }
+}
+
+/* What is outside of the box is not seen, and nothing behind the output is written. */
+static void TestOutside(void **state)
+{
+  uint8_t image[9 * 8 * 3], output[6 * 7 * 3 + 1], *work = malloc(CordsResizedCropWorkBytes(9, 8, 3, 6, 7));
+
+  memset(image, 255, sizeof image);
+  for (int row = 2; row < 7; row++) memset(image + (row * 8 + 1) * 3, 100, 4 * 3);
+  memset(output, 7, sizeof output);
+  CordsResizedCrop(image, 9, 8, 3, (CordsBox){2, 1, 5, 4}, 6, 7, output, work);
+  for (int i = 0; i < 6 * 7 * 3; i++) assert_int_equal(output[i], 100);
+  assert_int_equal(output[6 * 7 * 3], 7);
+  free(work);
+}
+
+static const CordsCropRange usual = {.area_min = .08, .area_max = 1, .ratio_min = 3. / 4, .ratio_max = 4. / 3};
+
+static CordsRandomKey Key(uint64_t sample)
+{
+  return (CordsRandomKey){.seed = 7, .purpose = CORDS_RANDOM_AUGMENT, .epoch = 3, .sample = sample};
+}
+
+/* Inside the image; areas and ratios in their ranges up to rounding; small and large ones appear, at all places. */
+static void TestDraw(void **state)
+{
+  int small = 0, at_left = 0;
+  double area_sum = 0;
+
+  for (uint64_t i = 0; i < 4000; i++) {
+    CordsBox box = CordsCropDraw(&usual, 375, 500, Key(i));
+    double ratio = (double)box.columns / box.rows, area = (double)box.columns * box.rows / (375. * 500.);
+
+    assert_true(box.row >= 0 && box.rows >= 1 && box.row + box.rows <= 375);
+    assert_true(box.column >= 0 && box.columns >= 1 && box.column + box.columns <= 500);
+    assert_true(ratio > .74 && ratio < 1.35 && area > .079 && area <= 1);
+    area_sum += area;
+    small += area < .2;
+    at_left += box.column < (500 - box.columns) / 2;
+  }
+  /* torchvision's get_params, 4000 times: 701 small ones, mean area 0.429 (large boxes of most ratios do not fit) */
+  assert_in_range(small, 580, 800);
+  assert_in_range(at_left, 1800, 2150);
+  assert_true(fabs(area_sum / 4000 - .43) < .02);
+}
+
+/* The same key, the same box; the purpose of the key does not matter, its epoch does. */
+static void TestDrawKey(void **state)
+{
+  CordsRandomKey other = Key(5);
+  CordsBox a = CordsCropDraw(&usual, 375, 500, Key(5)), b;
+
+  other.purpose = CORDS_RANDOM_MIX;
+  b = CordsCropDraw(&usual, 375, 500, other);
+  assert_memory_equal(&a, &b, sizeof a);
+  other.epoch++;
+  b = CordsCropDraw(&usual, 375, 500, other);
+  assert_memory_not_equal(&a, &b, sizeof a);
+}
+
+/* No box of 90 % of the area and a ratio near one fits: the largest central one, 100 · 4/3 wide or high. */
+static void TestDrawFallback(void **state)
+{
+  const CordsCropRange large = {.area_min = .9, .area_max = 1, .ratio_min = 3. / 4, .ratio_max = 4. / 3};
+  const CordsBox wide = {0, 133, 100, 133}, high = {133, 0, 133, 100}, point = {0, 0, 1, 1};
+  CordsBox box = CordsCropDraw(&large, 100, 400, Key(1));
+
+  assert_memory_equal(&box, &wide, sizeof box);
+  box = CordsCropDraw(&large, 400, 100, Key(1));
+  assert_memory_equal(&box, &high, sizeof box);
+  box = CordsCropDraw(&usual, 1, 1, Key(1));
+  assert_memory_equal(&box, &point, sizeof box);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(TestCrops),        cmocka_unit_test(TestCentres), cmocka_unit_test(TestSameSize),
+    cmocka_unit_test(TestOutside),      cmocka_unit_test(TestDraw),    cmocka_unit_test(TestDrawKey),
+    cmocka_unit_test(TestDrawFallback),
+};
+
+SUPPORT_MAIN(tests)
