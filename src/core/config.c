@@ -356,6 +356,59 @@ PetscErrorCode CordsOptionBytes(const char *name, const char *about, double *val
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Seconds in hours:minutes:seconds, with days- in front or without; false if it is something else. */
+static PetscBool ParseClock(const char *text, double *seconds)
+{
+  int days = 0, hours, minutes, rest, used = 0;
+
+  if (!isdigit((unsigned char)text[0]) || strspn(text, "0123456789:-") < strlen(text)) return PETSC_FALSE;
+  if (sscanf(text, "%7d-%7d:%2d:%2d%n", &days, &hours, &minutes, &rest, &used) < 4) {
+    days = 0;
+    if (sscanf(text, "%7d:%2d:%2d%n", &hours, &minutes, &rest, &used) < 3) return PETSC_FALSE;
+  }
+  if (text[used] || hours < 0 || minutes < 0 || minutes > 59 || rest < 0 || rest > 59) return PETSC_FALSE;
+  *seconds = 86400.0 * days + 3600.0 * hours + 60.0 * minutes + rest;
+  return PETSC_TRUE;
+}
+
+/* Seconds in numbers with units, the largest first; false if it is something else. */
+static PetscBool ParseTimes(const char *text, double *seconds)
+{
+  static const char units[] = "dhms";
+  static const double unit_seconds[] = {86400, 3600, 60, 1};
+  const char *unit = units;
+
+  *seconds = 0;
+  if (strspn(text, "0123456789.dhms") < strlen(text)) return PETSC_FALSE;
+  while (*text) {
+    char *end;
+    double number = strtod(text, &end);
+    if (end == text || !*end || !(unit = strchr(unit, *end))) return PETSC_FALSE;
+    *seconds += number * unit_seconds[unit++ - units];
+    text = end + 1;
+  }
+  return PETSC_TRUE;
+}
+
+PetscErrorCode CordsOptionTime(const char *name, const char *about, double *value)
+{
+  char text[TEXT_MAX];
+  PetscBool found, good;
+
+  PetscFunctionBegin;
+  snprintf(text, sizeof text, "none");
+  if (*value > 0) snprintf(text, sizeof text, "%gs", *value);
+  PetscCall(Know(name, about, "", text));
+  PetscCall(Given(name, sizeof text, text, &found));
+  if (!found) PetscFunctionReturn(PETSC_SUCCESS);
+  good = (PetscBool)(ParseClock(text, value) || ParseTimes(text, value));
+  CordsCheckUser(good && *value > 0 && *value < 1e9, PETSC_COMM_WORLD,
+                 "%s %s: must be a time with its units (d, h, m, s) or hours:minutes:seconds, such as 3h59m, 90s or "
+                 "1:30:00",
+                 name, text);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsOptionBool(const char *name, const char *about, PetscBool *value)
 {
   static const char *const yes[] = {"", "1", "true", "yes", "on"}, *const no[] = {"0", "false", "no", "off"};

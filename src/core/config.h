@@ -51,6 +51,8 @@ PetscErrorCode CordsOptionReal(const char *name, const char *about, const char *
 /* A size of memory with its unit: 2GB, 600MB, 1.5GiB (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB); value in bytes, 0: none.
  */
 PetscErrorCode CordsOptionBytes(const char *name, const char *about, double *value);
+/* A time with its units, 3h59m, 90s, 1.5h, 2d12h, or as a clock, 1:30:00, 2-00:00:00; value in seconds, 0: none. */
+PetscErrorCode CordsOptionTime(const char *name, const char *about, double *value);
 PetscErrorCode CordsOptionBool(const char *name, const char *about, PetscBool *value);
 PetscErrorCode CordsOptionString(const char *name, const char *about, size_t length, char *value);
 /* value: index into names[0..count) */

@@ -39,6 +39,33 @@ static PetscErrorCode ErrorHandler(MPI_Comm comm, int line, const char *function
   return ierr;
 }
 
+static char caught[2048];
+
+static PetscErrorCode Catch(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode ierr,
+                            PetscErrorType type, const char *message, void *context)
+{
+  if (ierr != CORDS_ERR_USER)
+    return PetscTraceBackErrorHandler(comm, line, function, file, ierr, type, message, context);
+  if (type == PETSC_ERROR_INITIAL && !caught[0]) snprintf(caught, sizeof caught, "%s", message ? message : "");
+  return ierr;
+}
+
+PetscErrorCode CordsErrorCatchBegin(void)
+{
+  PetscFunctionBegin;
+  caught[0] = '\0';
+  PetscCall(PetscPushErrorHandler(Catch, NULL));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsErrorCatchEnd(const char **sentence)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscPopErrorHandler());
+  *sentence = caught;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsErrorHandlerPush(void)
 {
   PetscFunctionBegin;

@@ -18,7 +18,8 @@ enum {
   CORDS_EXIT_SUCCESS = 0,
   CORDS_EXIT_INTERNAL = 1, /* a bug in cords or a library; the traceback says where */
   CORDS_EXIT_USER = 2,     /* input, option or environment; one line says what and what would be right */
-  CORDS_EXIT_STOPPED = 75  /* stopped by a signal after saving; the same command line continues (EX_TEMPFAIL) */
+  CORDS_EXIT_STOPPED =
+      75 /* stopped by a signal or a time limit after saving; the same command line continues (EX_TEMPFAIL) */
 };
 
 /* The code that travels up the call chain for a user's mistake. */
@@ -35,6 +36,12 @@ enum {
 
 /* Install the handler that prints user errors as one line.  Not collective; call once after PetscInitialize. */
 PetscErrorCode CordsErrorHandlerPush(void);
+
+/* From here to CordsErrorCatchEnd a user's mistake is kept and not printed, for work that has an answer to it; other
+   errors are reported as ever.  Not nested.  Not collective. */
+PetscErrorCode CordsErrorCatchBegin(void);
+/* sentence: of the first mistake since then, "" if there was none; valid until the next CordsErrorCatchBegin. */
+PetscErrorCode CordsErrorCatchEnd(const char **sentence);
 
 /* Name a file that must not outlive a failed run (an unfinished .part file).  Pass NULL to forget it again.
    At most one such file is open at a time.  Not collective. */

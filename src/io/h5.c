@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,16 +317,55 @@ static void SyncFolderHere(const char *path)
   close(descriptor);
 }
 
+/* CORDS_TEST_KILL_COMMIT=N ends the process at the N-th place between the steps of finishing files, so that tests can
+   walk through all of them. */
+static void TestKillHere(void)
+{
+  static long places;
+  const char *wanted = getenv("CORDS_TEST_KILL_COMMIT");
+
+  places++;
+  if (wanted && strtol(wanted, NULL, 10) == places) raise(SIGKILL);
+}
+
+/* What has the name now gets that of the previous file, too.  With a link, renamed, both names are complete files at
+   any moment; on file systems without links the newer name is missing for a moment, and the older one is there. */
+static void KeepPreviousHere(CordsH5 file, CordsH5Message message)
+{
+  char second[PETSC_MAX_PATH_LEN + sizeof ".part"];
+
+  if (!file->previous[0] || access(file->path, F_OK)) return;
+  snprintf(second, sizeof second, "%s.part", file->previous);
+  unlink(second);
+  if (rename(link(file->path, second) ? file->path : second, file->previous))
+    snprintf(message, CORDS_H5_MESSAGE_LENGTH, "cannot keep '%s' as '%s': %s", file->path, file->previous,
+             strerror(errno));
+  unlink(second); /* renaming a name to another name of the same file leaves both */
+}
+
 static void CommitHere(CordsH5 file, CordsH5Message message)
 {
+  TestKillHere();
   FlushAndCloseHere(file, message);
+  TestKillHere();
+  if (!message[0]) KeepPreviousHere(file, message);
+  TestKillHere();
   if (!message[0] && rename(file->part, file->path))
     snprintf(message, CORDS_H5_MESSAGE_LENGTH, "cannot give '%s' its name: %s", file->path, strerror(errno));
   if (message[0])
     unlink(file->part);
   else
     SyncFolderHere(file->path);
+  TestKillHere();
   CordsErrorSetUnfinished(NULL);
+}
+
+PetscErrorCode CordsH5KeepPrevious(CordsH5 file, const char *previous)
+{
+  PetscFunctionBegin;
+  PetscCheck(file->writing, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONGSTATE, "'%s' was opened for reading", file->path);
+  PetscCall(PetscStrncpy(file->previous, previous, sizeof file->previous));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsH5Commit(CordsH5 *file)

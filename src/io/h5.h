@@ -23,6 +23,10 @@ PetscErrorCode CordsH5Create(CordsContext context, const char *path, CordsH5 *fi
 /* Open for reading.  Errors (user): missing, not HDF5, truncated. */
 PetscErrorCode CordsH5Open(CordsContext context, const char *path, CordsH5 *file);
 
+/* Wish that CordsH5Commit keeps the file that has the name PATH until then, as `previous` in the same folder, in place
+   of what is there.  At every moment at least one of the two names is a complete file.  Not collective. */
+PetscErrorCode CordsH5KeepPrevious(CordsH5 file, const char *previous);
+
 /* Finish writing: close, flush to the disk (fsync of file and directory), rename to PATH.
    Errors (user): disk full or any failed write; then PATH.part is removed and PATH is as it was before. */
 PetscErrorCode CordsH5Commit(CordsH5 *file);

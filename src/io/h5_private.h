@@ -17,7 +17,8 @@ struct _p_CordsH5 {
   hid_t id;          /* rank 0: the open file; H5I_INVALID_HID elsewhere and after a failed write */
   PetscBool writing; /* made by CordsH5Create */
   char path[PETSC_MAX_PATH_LEN];
-  char part[PETSC_MAX_PATH_LEN]; /* the name while writing */
+  char part[PETSC_MAX_PATH_LEN];     /* the name while writing */
+  char previous[PETSC_MAX_PATH_LEN]; /* what the file before it is kept as; "": it is not kept */
 };
 
 /* Collective: return the user error that rank 0 found, if any. */

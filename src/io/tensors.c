@@ -1,6 +1,7 @@
 #include "io/tensors.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 PetscInt CordsTensorSize(const CordsTensor *tensor)
@@ -95,5 +96,68 @@ PetscErrorCode CordsTensorsRead(CordsH5 file, const char *group, PetscInt count,
     PetscCall(Place(group, &tensors[i], sizeof path, path, sizes));
     PetscCall(CordsH5ReadArray(file, path, CORDS_FILE_F32, tensors[i].dimensions, sizes, tensors[i].data));
   }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* ---- digests ---- */
+
+static PetscErrorCode DigestOne(CordsDigest digest, const char *group, const char *name, PetscInt64 size,
+                                const float *data)
+{
+  char path[512];
+
+  PetscFunctionBegin;
+  snprintf(path, sizeof path, "%s/%s", group, name);
+  PetscCall(CordsDigestAdd(digest, strlen(path) + 1, path));
+  PetscCall(CordsDigestAdd(digest, (size_t)size * sizeof(float), data));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static int CompareNames(const void *a, const void *b)
+{
+  return strcmp((*(const CordsTensor *const *)a)->name, (*(const CordsTensor *const *)b)->name);
+}
+
+PetscErrorCode CordsTensorsDigest(CordsDigest digest, const char *group, PetscInt count, const CordsTensor tensors[])
+{
+  const CordsTensor **sorted;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(count, &sorted));
+  for (PetscInt k = 0; k < count; k++) sorted[k] = &tensors[k];
+  qsort(sorted, (size_t)count, sizeof *sorted, CompareNames);
+  for (PetscInt k = 0; k < count; k++)
+    PetscCall(DigestOne(digest, group, sorted[k]->name, CordsTensorSize(sorted[k]), sorted[k]->data));
+  PetscCall(PetscFree(sorted));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode DigestOneOfFile(CordsDigest digest, CordsH5 file, const char *group, const char *name)
+{
+  PetscInt64 sizes[CORDS_H5_DIMENSIONS_MAX], size = 1;
+  PetscInt dimensions;
+  char path[512];
+  float *data;
+
+  PetscFunctionBegin;
+  snprintf(path, sizeof path, "%s/%s", group, name);
+  PetscCall(CordsH5GetShape(file, path, NULL, &dimensions, sizes));
+  for (PetscInt i = 0; i < dimensions; i++) size *= sizes[i];
+  PetscCall(PetscMalloc1((size_t)size, &data));
+  PetscCall(CordsH5ReadArray(file, path, CORDS_FILE_F32, dimensions, sizes, data));
+  PetscCall(DigestOne(digest, group, name, size, data));
+  PetscCall(PetscFree(data));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsTensorsDigestFile(CordsDigest digest, CordsH5 file, const char *group)
+{
+  PetscInt count;
+  char **names;
+
+  PetscFunctionBegin;
+  PetscCall(CordsH5List(file, group, &count, &names));
+  for (PetscInt k = 0; k < count; k++) PetscCall(DigestOneOfFile(digest, file, group, names[k]));
+  PetscCall(CordsH5FreeNames(count, &names));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -2,6 +2,7 @@
 #ifndef CORDS_IO_TENSORS_H
 #define CORDS_IO_TENSORS_H
 
+#include "io/digest.h"
 #include "io/h5.h"
 
 /* One named array in PyTorch's layout.  data is borrowed. */
@@ -25,5 +26,11 @@ PetscErrorCode CordsTensorsWrite(CordsH5 file, const char *group, PetscInt count
    Errors (user), naming file and tensor: missing, of another shape, not finite, or present in the group but
    not asked for (the file belongs to another architecture). */
 PetscErrorCode CordsTensorsRead(CordsH5 file, const char *group, PetscInt count, const CordsTensor tensors[]);
+
+/* Add tensors of a group, names and numbers, to a digest: in the order of their names.  Not collective. */
+PetscErrorCode CordsTensorsDigest(CordsDigest digest, const char *group, PetscInt count, const CordsTensor tensors[]);
+/* The same of all arrays that a file has in the group (none if there is no such group).  Collective.
+   Errors (user): an array that cannot be read, or is not finite. */
+PetscErrorCode CordsTensorsDigestFile(CordsDigest digest, CordsH5 file, const char *group);
 
 #endif

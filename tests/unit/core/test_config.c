@@ -85,6 +85,34 @@ static void TestBytes(void **state)
   }
 }
 
+static void TestTime(void **state)
+{
+  static const struct {
+    const char *text;
+    double seconds;
+  } good[] = {{"-limit 3h59m", 14340},       {"-limit 90s", 90},       {"-limit 2h", 7200},   {"-limit 1:30:00", 5400},
+              {"-limit 2-00:00:01", 172801}, {"-limit 1d12h", 129600}, {"-limit 1.5h", 5400}, {"-limit 0:00:30", 30},
+              {"-limit 100:00:00", 360000}};
+  static const char *const bad[] = {
+      "-limit 90",      "-limit 0s",      "-limit soon", "-limit -2h",       "-limit 2h-3m",    "-limit 1:30",
+      "-limit 1:60:00", "-limit 1:00:61", "-limit 3m2h", "-limit h",         "-limit 1:30:00s", "-limit nan",
+      "-limit 1e3s",    "-limit",         "-limit 2h2h", "-limit 99999999d", "-limit 1:-3:00",  "-limit 0:00:00"};
+  double seconds = 0;
+
+  Give("");
+  SupportCall(CordsOptionTime("-limit", "how long", &seconds));
+  assert_true(seconds == 0);
+  for (size_t k = 0; k < sizeof good / sizeof good[0]; k++) {
+    Give(good[k].text);
+    SupportCall(CordsOptionTime("-limit", "how long", &seconds));
+    assert_true(seconds == good[k].seconds);
+  }
+  for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+    Give(bad[k]);
+    assert_non_null(strstr(SupportExpectUserError(CordsOptionTime("-limit", "how long", &seconds)), "with its units"));
+  }
+}
+
 static void TestBool(void **state)
 {
   static const char *const yes[] = {"-flag", "-flag true", "-flag yes", "-flag on", "-flag 1", "-flag True"};
@@ -250,9 +278,16 @@ static void TestUsed(void **state)
   SupportCall(PetscFree(text));
 }
 
-static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestNumbers), cmocka_unit_test(TestBadNumbers), cmocka_unit_test(TestBytes),
-    cmocka_unit_test(TestBool),    cmocka_unit_test(TestLists),      cmocka_unit_test(TestStringAndChoice),
-    cmocka_unit_test(TestUnknown), cmocka_unit_test(TestYaml),       cmocka_unit_test(TestCommandLineWins),
-    cmocka_unit_test(TestBadYaml), cmocka_unit_test(TestUsed)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestNumbers),
+                                          cmocka_unit_test(TestBadNumbers),
+                                          cmocka_unit_test(TestBytes),
+                                          cmocka_unit_test(TestTime),
+                                          cmocka_unit_test(TestBool),
+                                          cmocka_unit_test(TestLists),
+                                          cmocka_unit_test(TestStringAndChoice),
+                                          cmocka_unit_test(TestUnknown),
+                                          cmocka_unit_test(TestYaml),
+                                          cmocka_unit_test(TestCommandLineWins),
+                                          cmocka_unit_test(TestBadYaml),
+                                          cmocka_unit_test(TestUsed)};
 SUPPORT_MAIN(tests)

@@ -43,6 +43,33 @@ static PetscErrorCode Capture(PetscErrorCode (*call)(void), size_t length, char 
   return ierr;
 }
 
+/* Kept, not printed; then printed again as before. */
+static PetscErrorCode Caught(void)
+{
+  const char *sentence;
+  PetscErrorCode ierr;
+
+  SupportCall(CordsErrorCatchBegin());
+  ierr = Outer();
+  SupportCall(CordsErrorCatchEnd(&sentence));
+  assert_int_equal(ierr, CORDS_ERR_USER);
+  assert_string_equal(sentence, "-count 3: must be at least 5");
+  SupportCall(CordsErrorCatchBegin());
+  SupportCall(CordsErrorCatchEnd(&sentence));
+  assert_string_equal(sentence, "");
+  return PETSC_SUCCESS;
+}
+
+static void TestCatch(void **state)
+{
+  char text[1024];
+
+  assert_int_equal(Capture(Caught, sizeof text, text), PETSC_SUCCESS);
+  assert_string_equal(text, "");
+  assert_int_equal(Capture(Outer, sizeof text, text), CORDS_ERR_USER);
+  assert_string_equal(text, "cords: -count 3: must be at least 5\n");
+}
+
 static void TestOneLine(void **state)
 {
   char text[1024];
@@ -73,5 +100,6 @@ static void TestExit(void **state)
   CordsErrorSetUnfinished(NULL);
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestOneLine), cmocka_unit_test(TestExit)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestCatch), cmocka_unit_test(TestOneLine),
+                                          cmocka_unit_test(TestExit)};
 SUPPORT_MAIN(tests)

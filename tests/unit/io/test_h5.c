@@ -408,6 +408,65 @@ static void Dropped(void **state)
   assert_false(Exists(path));
 }
 
+static void WriteNumbered(const char *path, const char *previous, int number)
+{
+  CordsH5 file;
+
+  SupportCall(CordsH5Create(&support_context, path, &file));
+  SupportCall(CordsH5WriteInt(file, "/", "number", number));
+  if (previous) SupportCall(CordsH5KeepPrevious(file, previous));
+  SupportCall(CordsH5Commit(&file));
+  Barrier();
+}
+
+static void ExpectNumbered(const char *path, int number)
+{
+  PetscInt64 found;
+  CordsH5 file;
+
+  SupportCall(CordsH5Open(&support_context, path, &file));
+  SupportCall(CordsH5ReadInt(file, "/", "number", NULL, &found));
+  SupportCall(CordsH5Close(&file));
+  assert_int_equal(found, number);
+}
+
+/* The file before is kept; also where a process was killed between the steps of keeping it. */
+static void Previous(void **state)
+{
+  const char *path = SupportPath("kept.h5"), *previous = SupportPath("kept_prev.h5");
+  const char *second = SupportPath("kept_prev.h5.part");
+
+  WriteNumbered(path, previous, 1); /* there is none yet */
+  assert_false(Exists(previous));
+  Barrier();
+  for (int number = 2; number < 5; number++) {
+    WriteNumbered(path, previous, number);
+    ExpectNumbered(path, number);
+    ExpectNumbered(previous, number - 1);
+    assert_false(Exists(second));
+    Barrier();
+  }
+  for (int both = 0; both < 2; both++) { /* killed before and after the second name was renamed */
+    if (support_context.rank == 0) {
+      assert_int_equal(link(path, second), 0);
+      if (both) assert_int_equal(unlink(previous) || link(path, previous), 0);
+    }
+    Barrier();
+    WriteNumbered(path, previous, 5 + both);
+    ExpectNumbered(path, 5 + both);
+    ExpectNumbered(previous, 4 + both);
+    assert_false(Exists(second));
+    Barrier();
+  }
+  WriteNumbered(path, NULL, 7); /* not wanted: what is there stays */
+  ExpectNumbered(previous, 5);
+  if (support_context.rank == 0) unlink(path); /* only the previous one is left */
+  Barrier();
+  WriteNumbered(path, previous, 8);
+  ExpectNumbered(path, 8);
+  ExpectNumbered(previous, 5);
+}
+
 /* Small rows until there is an error. */
 static PetscErrorCode WriteUntilFull(const char *path)
 {
@@ -513,6 +572,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(FullDisk),       cmocka_unit_test(RoundTrip),      cmocka_unit_test(WrongContents),
     cmocka_unit_test(WrongFiles),     cmocka_unit_test(DamagedFiles),   cmocka_unit_test(Dropped),
     cmocka_unit_test(FullFileSystem), cmocka_unit_test(FullInTheFlush), cmocka_unit_test(DamagedForeignFiles),
+    cmocka_unit_test(Previous),
 };
 
 SUPPORT_MAIN(tests)
