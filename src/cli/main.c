@@ -31,8 +31,8 @@ static void PrintUsage(void)
   printf(
       "\ncords COMMAND -help lists the options of a command, cords COMMAND -help solvers those of its PETSc and SLEPc "
       "solvers.\n"
-      "exit status: %d done, %d error in cords, %d error in input or options, %d stopped by SIGTERM or SIGUSR1 "
-      "after saving\n",
+      "exit status: %d done, %d error in cords, %d error in input or options, %d stopped by SIGTERM, SIGUSR1 or "
+      "-time_limit after saving\n",
       CORDS_EXIT_SUCCESS, CORDS_EXIT_INTERNAL, CORDS_EXIT_USER, CORDS_EXIT_STOPPED);
 }
 

@@ -4,10 +4,18 @@
 #include "core/config.h"
 #include "data/dataset.h"
 #include "train/stop.h"
+#include "train/time_limit.h"
 #include "train/trainer.h"
 
 static char dataset_name[64] = "fashion_mnist", data_path[PETSC_MAX_PATH_LEN];
 static CordsRun run;
+
+/* The clock of a batch system runs while MPI starts. */
+static void Begin(void)
+{
+  CordsTimeLimitStart();
+  CordsStopCatch();
+}
 
 static PetscErrorCode Configure(CordsContext context, const char *argument)
 {
@@ -42,6 +50,6 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
 const CordsCommandType cords_command_train = {.name = "train",
                                               .about = "train a network in stages, or continue where the output stands",
                                               .usage = "-config FILE.yaml -data DIR -output DIR",
-                                              .begin = CordsStopCatch,
+                                              .begin = Begin,
                                               .configure = Configure,
                                               .run = Run};

@@ -15,6 +15,14 @@ static const struct {
     {"batch", offsetof(CordsTrainState, batch)},         {"update", offsetof(CordsTrainState, update)},
     {"log_bytes", offsetof(CordsTrainState, log_bytes)}, {"row_updates", offsetof(CordsTrainState, row_updates)}};
 
+/* Its other numbers. */
+static const struct {
+  const char *name;
+  size_t offset;
+} reals[] = {{"row_norm", offsetof(CordsTrainState, row_norm)},
+             {"update_s", offsetof(CordsTrainState, update_s)},
+             {"save_s", offsetof(CordsTrainState, save_s)}};
+
 static const CordsSchema row_schema = {
     "train/row", "metric", "1", "sums of the metrics since the last row of log.csv, in the order of the program"};
 
@@ -36,6 +44,36 @@ static PetscErrorCode MomentTensors(CordsOptimizer optimizer, int which, CordsTe
 }
 
 static const char *const moment_groups[2] = {"optimizer/moment1", "optimizer/moment2"};
+
+/* SHA-256 of all numbers of the network and of its optimiser. */
+static PetscErrorCode Digest(CordsStage stage, CordsOptimizer optimizer, CordsDigestText text)
+{
+  CordsModel model = CordsStageModel(stage), target = CordsStageTarget(stage);
+  CordsTensor *moments;
+  CordsDigest digest;
+
+  PetscFunctionBegin;
+  PetscCall(CordsDigestCreate(&digest));
+  PetscCall(CordsTensorsDigest(digest, "parameters", model->tensor_count, model->tensors));
+  if (target) PetscCall(CordsTensorsDigest(digest, "target", target->tensor_count, target->tensors));
+  for (int k = 0; k < 2; k++) {
+    PetscCall(MomentTensors(optimizer, k, &moments));
+    PetscCall(CordsTensorsDigest(digest, moment_groups[k], model->learnable_count, moments));
+    PetscCall(PetscFree(moments));
+  }
+  PetscCall(CordsDigestGet(digest, text));
+  PetscCall(CordsDigestDestroy(&digest));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode DigestFile(CordsH5 file, CordsDigest digest)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsTensorsDigestFile(digest, file, "parameters"));
+  PetscCall(CordsTensorsDigestFile(digest, file, "target"));
+  for (int k = 0; k < 2; k++) PetscCall(CordsTensorsDigestFile(digest, file, moment_groups[k]));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
 
 /* The choices of kernels, so that a continued run computes bit by bit as this one would. */
 static PetscErrorCode WriteKernels(CordsH5 file)
@@ -60,16 +98,18 @@ static PetscErrorCode ReadKernels(CordsContext context, CordsH5 file)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsCheckpointWrite(CordsContext context, const char *path, const char *stages,
+PetscErrorCode CordsCheckpointWrite(CordsContext context, const char *path, const char *previous, const char *stages,
                                     const CordsTrainState *state, CordsStage stage, CordsOptimizer optimizer,
                                     PetscInt input_count, const char *const inputs[])
 {
   PetscInt64 metric_count = CORDS_METRICS_COUNT;
+  CordsDigestText digest = "";
   CordsTensor *moments;
   CordsH5 file;
 
   PetscFunctionBegin;
   PetscCall(CordsH5Create(context, path, &file));
+  if (previous) PetscCall(CordsH5KeepPrevious(file, previous));
   PetscCall(CordsModelWrite(CordsStageModel(stage), file, "parameters"));
   if (CordsStageTarget(stage)) PetscCall(CordsModelWrite(CordsStageTarget(stage), file, "target"));
   for (int k = 0; k < 2; k++) {
@@ -82,13 +122,79 @@ PetscErrorCode CordsCheckpointWrite(CordsContext context, const char *path, cons
     PetscCall(CordsH5WriteInt(file, "train", counters[k].name,
                               *(const PetscInt64 *)((const char *)state + counters[k].offset)));
   }
-  PetscCall(CordsH5WriteReal(file, "train", "row_norm", state->row_norm));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(reals); k++) {
+    PetscCall(CordsH5WriteReal(file, "train", reals[k].name, *(const double *)((const char *)state + reals[k].offset)));
+  }
+  if (context->rank == 0) PetscCall(Digest(stage, optimizer, digest));
+  PetscCall(CordsH5WriteText(file, "train", "digest", digest));
   PetscCall(CordsH5WriteText(file, "train", "stages", stages));
   PetscCall(WriteKernels(file));
   PetscCall(CordsH5WriteInt(file, "train", "seed", (PetscInt64)context->seed));
   PetscCall(CordsH5WriteArray(file, &row_schema, CORDS_FILE_F64, 1, &metric_count, &state->row));
   PetscCall(CordsRunInfoWrite(context, file, "train", input_count, inputs));
   PetscCall(CordsH5Commit(&file));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Read everything there is, and compare. */
+static PetscErrorCode CheckOpened(CordsH5 file, CordsDigest digest)
+{
+  PetscInt64 metric_count = CORDS_METRICS_COUNT, counter;
+  CordsDigestText text;
+  CordsMetrics row;
+  double real;
+  char *stages, *stored;
+
+  PetscFunctionBegin;
+  PetscCall(CordsH5ReadText(file, "train", "stages", &stages));
+  CordsCheckUser(stages, PETSC_COMM_WORLD, "'%s' is not the checkpoint of a training run", CordsH5Path(file));
+  PetscCall(PetscFree(stages));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(counters); k++)
+    PetscCall(CordsH5ReadInt(file, "train", counters[k].name, NULL, &counter));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(reals); k++)
+    PetscCall(CordsH5ReadReal(file, "train", reals[k].name, NULL, &real));
+  PetscCall(CordsH5ReadArray(file, row_schema.name, CORDS_FILE_F64, 1, &metric_count, &row));
+  PetscCall(DigestFile(file, digest));
+  PetscCall(CordsH5ReadText(file, "train", "digest", &stored));
+  CordsCheckUser(stored, PETSC_COMM_WORLD, "'%s' has no digest of its numbers", CordsH5Path(file));
+  PetscCall(CordsDigestGet(digest, text));
+  CordsCheckUser(!strcmp(text, stored), PETSC_COMM_WORLD,
+                 "'%s' is damaged: its parameters and moments do not have the SHA-256 that was written with them",
+                 CordsH5Path(file));
+  PetscCall(PetscFree(stored));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Closes the file also after an error. */
+static PetscErrorCode Check(CordsContext context, const char *path)
+{
+  CordsDigest digest;
+  CordsH5 file;
+  PetscErrorCode ierr;
+
+  PetscFunctionBegin;
+  PetscCall(CordsH5Open(context, path, &file));
+  PetscCall(CordsDigestCreate(&digest));
+  ierr = CheckOpened(file, digest);
+  PetscCall(CordsDigestDestroy(&digest));
+  PetscCall(CordsH5Close(&file));
+  PetscCall(ierr);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCheckpointCheck(CordsContext context, const char *path, PetscBool *whole, size_t length,
+                                    char *reason)
+{
+  const char *sentence;
+  PetscErrorCode ierr;
+
+  PetscFunctionBegin;
+  PetscCall(CordsErrorCatchBegin());
+  ierr = Check(context, path);
+  PetscCall(CordsErrorCatchEnd(&sentence));
+  if (ierr != CORDS_ERR_USER) PetscCall(ierr);
+  *whole = (PetscBool)!ierr;
+  PetscCall(PetscStrncpy(reason, sentence, length));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -117,7 +223,8 @@ PetscErrorCode CordsCheckpointReadState(CordsContext context, const char *path, 
     CordsCheckUser(*counter >= 0, PETSC_COMM_WORLD, "%s: counter %s is negative; the file is damaged", path,
                    counters[k].name);
   }
-  PetscCall(CordsH5ReadReal(file, "train", "row_norm", NULL, &state->row_norm));
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(reals); k++)
+    PetscCall(CordsH5ReadReal(file, "train", reals[k].name, NULL, (double *)((char *)state + reals[k].offset)));
   PetscCall(ReadKernels(context, file));
   PetscCall(CordsH5ReadArray(file, row_schema.name, CORDS_FILE_F64, 1, &metric_count, &state->row));
   PetscCall(CordsH5Close(&file));

@@ -1,12 +1,13 @@
 #include "train/trainer.h"
 
-#include "core/config.h"
 #include "core/log.h"
 #include "core/reduce.h"
-#include "core/registry.h"
 #include "data/loader.h"
 #include "model/fold.h"
+#include "train/divergence.h"
+#include "train/restart.h"
 #include "train/stop.h"
+#include "train/time_limit.h"
 #include "train/train_log.h"
 
 #include <errno.h>
@@ -22,7 +23,12 @@ typedef struct {
   const CordsRun *run;
   CordsDataset dataset;
   char stages[256]; /* the list as text */
-  char checkpoint[PETSC_MAX_PATH_LEN], log_path[PETSC_MAX_PATH_LEN];
+  char checkpoint[PETSC_MAX_PATH_LEN], previous[PETSC_MAX_PATH_LEN], log_path[PETSC_MAX_PATH_LEN];
+  const char *source;                   /* the checkpoint that the run goes on from */
+  PetscBool newest_whole;               /* what has the name `checkpoint` is worth being kept as the previous one */
+  PetscInt64 saved_stage, saved_update; /* where it stands */
+  PetscBool by_time;                    /* stopped by the time limit, not by a signal */
+  CordsTimeLimit limit;
   CordsTrainLog log;
   CordsTrainState state;
   double saved_s;        /* when the last checkpoint was written */
@@ -33,40 +39,9 @@ typedef struct {
   CordsLoader loader;
   PetscInt64 updates; /* in the whole stage */
   float *images, *labels, *gradient;
+  CordsSample *samples;
+  CordsLossWatch watch;
 } Trainer;
-
-PetscErrorCode CordsRunFromOptions(CordsRun *run)
-{
-  char list[256] = "compatibility,inverse,linear,parametric,finetune", *item, *rest = list;
-  const char *const *names;
-  CordsRolloutSettings rollout;
-  PetscInt count;
-
-  PetscFunctionBegin;
-  PetscCall(CordsStageList(&count, &names, NULL));
-  PetscCall(CordsOptionString("-output", "directory for checkpoint.h5, cnn.h5, model.h5 and log.csv",
-                              sizeof run->output, run->output));
-  PetscCall(CordsOptionRequire("-output", run->output, "the directory to write to"));
-  PetscCall(CordsOptionString("-stages", "stages to run, in this order", sizeof list, list));
-  run->checkpoint_interval_s = 60;
-  PetscCall(CordsOptionReal("-checkpoint_interval", "time between checkpoints; 0: after every update", "s", 0, 1e9,
-                            &run->checkpoint_interval_s));
-  run->log_interval = 20;
-  PetscCall(CordsOptionInt("-log_interval", "updates averaged in one row of log.csv", "updates", 1, 1000000,
-                           &run->log_interval));
-  PetscCall(CordsRolloutSettingsFromOptions(&rollout));
-  run->stage_count = 0;
-  while ((item = strsep(&rest, ","))) {
-    CordsCheckUser(run->stage_count < CORDS_RUN_STAGES_MAX, PETSC_COMM_WORLD, "-stages: more than %d stages",
-                   CORDS_RUN_STAGES_MAX);
-    PetscCall(CordsRegistryFind("training stage", count, names, item, &run->stages[run->stage_count]));
-    PetscCall(CordsStageSettingsFromOptions(run->stages[run->stage_count], &run->settings[run->stage_count]));
-    run->settings[run->stage_count].rollout = rollout;
-    run->stage_count++;
-  }
-  PetscCall(CordsStageCheckOrder(run->stage_count, run->stages));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
 
 static PetscErrorCode OutputPath(const Trainer *t, const char *name, char path[PETSC_MAX_PATH_LEN])
 {
@@ -110,56 +85,32 @@ static void RemoveOutput(const Trainer *t)
   if (t->output_made) rmdir(t->run->output);
 }
 
-/* What would stop the run in a later stage is found now. */
-static PetscErrorCode CheckSamples(const Trainer *t)
+/* Whether the newest checkpoint stands where the training does. */
+static PetscBool SavedHere(const Trainer *t)
 {
-  const CordsDatasetFacts *facts = CordsDatasetGetFacts(t->dataset);
-  const char *const *names;
-  PetscInt count;
-
-  PetscFunctionBegin;
-  PetscCall(CordsStageList(&count, &names, NULL));
-  for (PetscInt k = 0; k < t->run->stage_count; k++) {
-    const char *name = names[t->run->stages[k]];
-    PetscInt64 samples = t->run->settings[k].samples;
-    CordsCheckUser(samples <= facts->count, t->context->comm,
-                   "-%s_samples %" PetscInt64_FMT ": the training split of %s has %" PetscInt64_FMT " images", name,
-                   samples, facts->name, facts->count);
-    if (samples == 0) samples = facts->count;
-    CordsCheckUser(t->context->size <= samples, t->context->comm,
-                   "stage %s: %d ranks for %" PetscInt64_FMT " images; use at most one rank per image", name,
-                   (int)t->context->size, samples);
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
+  return (PetscBool)(t->newest_whole && t->saved_stage == t->state.stage && t->saved_update == t->state.update);
 }
 
-/* A memory limit that a later stage cannot keep is found now too, by making every stage once. */
-static PetscErrorCode CheckMemory(const Trainer *t)
-{
-  PetscFunctionBegin;
-  for (PetscInt k = 0; k < t->run->stage_count; k++) {
-    const CordsStageSettings *settings = &t->run->settings[k];
-    PetscInt batch_local = (settings->batch + t->context->size - 1) / t->context->size;
-    CordsStage stage;
-    if (settings->rollout.memory_limit_bytes <= 0) continue;
-    PetscCall(CordsStageCreate(t->context, t->run->stages[k], settings, &t->run->architecture, batch_local, NULL,
-                               PETSC_TRUE, &stage));
-    PetscCall(CordsStageDestroy(&stage));
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
+/* A damaged newest checkpoint does not take the place of the one before it. */
 static PetscErrorCode Save(Trainer *t)
 {
   const char *const *inputs;
+  const char *previous = t->newest_whole ? t->previous : NULL;
+  double start_s = MPI_Wtime();
   PetscInt input_count;
 
   PetscFunctionBegin;
+  t->state.update_s = CordsTimeLimitWorstUpdate(&t->limit);
+  t->state.save_s = CordsTimeLimitWorstSave(&t->limit);
   PetscCall(CordsTrainLogFlush(t->log));
   PetscCall(CordsDatasetFiles(t->dataset, &input_count, &inputs));
-  PetscCall(CordsCheckpointWrite(t->context, t->checkpoint, t->stages, &t->state, t->stage, t->optimizer, input_count,
-                                 inputs));
+  PetscCall(CordsCheckpointWrite(t->context, t->checkpoint, previous, t->stages, &t->state, t->stage, t->optimizer,
+                                 input_count, inputs));
+  t->newest_whole = PETSC_TRUE;
+  t->saved_stage = t->state.stage;
+  t->saved_update = t->state.update;
   t->saved_s = MPI_Wtime();
+  CordsTimeLimitAddSave(&t->limit, t->saved_s - start_s);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -198,11 +149,11 @@ static PetscErrorCode CheckPlace(const Trainer *t)
   CordsCheckUser(state->batch < batches && state->update == state->epoch * batches + state->batch, t->context->comm,
                  "%s: stands at update %" PetscInt64_FMT " of stage %s with other batches; use the same -%s_batch and "
                  "-%s_samples as before, or another -output",
-                 t->checkpoint, state->update, stage, stage, stage);
+                 t->source, state->update, stage, stage, stage);
   CordsCheckUser(state->update <= t->updates, t->context->comm,
                  "%s: stands at epoch %" PetscInt64_FMT " of stage %s, beyond -%s_epochs %" PetscInt_FMT
                  "; give more epochs, or another -output",
-                 t->checkpoint, state->epoch, stage, stage, CordsStageGetSettings(t->stage)->epochs);
+                 t->source, state->epoch, stage, stage, CordsStageGetSettings(t->stage)->epochs);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -221,18 +172,22 @@ static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load
                                  .mix = settings->mix,
                                  .shuffle = PETSC_TRUE};
   size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels;
+  double start_s = MPI_Wtime();
 
   PetscFunctionBegin;
   PetscCall(
       CordsStageCreate(t->context, run->stages[t->state.stage], settings, a, batch_local, previous, load, &t->stage));
   PetscCall(CordsStageOptimizer(t->stage, &t->optimizer));
-  if (load) PetscCall(CordsCheckpointReadStage(t->context, t->checkpoint, t->stage, t->optimizer));
+  if (load) PetscCall(CordsCheckpointReadStage(t->context, t->source, t->stage, t->optimizer));
   PetscCall(CordsLoaderCreate(t->context, t->dataset, &loading, &t->loader));
   t->updates = (PetscInt64)settings->epochs * CordsLoaderBatchCount(t->loader);
   if (load) PetscCall(CheckPlace(t));
   PetscCall(PetscMalloc1((size_t)batch_local * image, &t->images));
   PetscCall(PetscMalloc1((size_t)batch_local * a->classes, &t->labels));
+  PetscCall(PetscMalloc1(batch_local, &t->samples));
   PetscCall(PetscMalloc1(CordsStageModel(t->stage)->learnable_values, &t->gradient));
+  memset(&t->watch, 0, sizeof t->watch);
+  t->limit.stage_s = MPI_Wtime() - start_s;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -256,10 +211,91 @@ static PetscErrorCode EndStage(Trainer *t)
   PetscFunctionBegin;
   PetscCall(PetscFree(t->images));
   PetscCall(PetscFree(t->labels));
+  PetscCall(PetscFree(t->samples));
   PetscCall(PetscFree(t->gradient));
   PetscCall(CordsLoaderDestroy(&t->loader));
   PetscCall(CordsOptimizerDestroy(&t->optimizer));
   PetscCall(CordsStageDestroy(&t->stage));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* If the newest checkpoint is the very state whose loss is bad, the one before it takes its place, so that the same
+   command goes on from the last good state. */
+static PetscErrorCode LeaveGoodState(Trainer *t, PetscBool *back)
+{
+  PetscFunctionBegin;
+  *back = PETSC_FALSE;
+  if (SavedHere(t)) PetscCall(CordsRestartStepBack(t->context, t->checkpoint, t->previous, back));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The end of a run that went wrong at the batch at hand.  problem, cause: the middle of the sentence. */
+static PetscErrorCode Diverged(Trainer *t, const char *problem, const char *cause, PetscBool back)
+{
+  const char *stage = CordsStageName(t->stage);
+
+  PetscFunctionBegin;
+  CordsUserError(t->context->comm,
+                 "stage %s, update %" PetscInt64_FMT " (epoch %" PetscInt64_FMT ", batch %" PetscInt64_FMT
+                 "): %s; %s; %s holds the last good state%s, continue with a smaller -%s_learning_rate or -%s_clip",
+                 stage, t->state.update, t->state.epoch, t->state.batch, problem, cause, t->checkpoint,
+                 back ? " (that of the checkpoint before)" : "", stage, stage);
+}
+
+/* Before the step: loss and gradient of the whole batch, which are the same on all ranks. */
+static PetscErrorCode CheckGradient(Trainer *t, const CordsBatch *batch, double loss)
+{
+  char images[256], problem[320], cause[768];
+  PetscBool back;
+  const char *tensor = CordsDivergenceTensor(t->stage, t->gradient);
+
+  PetscFunctionBegin;
+  if (isfinite(loss) && !tensor && (t->run->loss_limit <= 0 || loss <= (double)t->run->loss_limit))
+    PetscFunctionReturn(PETSC_SUCCESS);
+  if (isfinite(loss) && !tensor) {
+    snprintf(problem, sizeof problem, "the loss is %g, above -loss_limit %g", loss, (double)t->run->loss_limit);
+    PetscCall(CordsDivergenceBatch(t->context, batch, sizeof images, images));
+    snprintf(cause, sizeof cause, "the batch was %s", images);
+  } else {
+    snprintf(problem, sizeof problem, "the %s is not finite%s%s", isfinite(loss) ? "gradient" : "loss",
+             tensor ? "; on the way back the gradient of the tensor first to be so is " : "", tensor ? tensor : "");
+    PetscCall(CordsDivergenceImages(t->context, t->stage, batch, t->gradient, sizeof images, images));
+    snprintf(cause, sizeof cause, "alone %s of the batch give%s such numbers", images,
+             strncmp(images, "images", strlen("images")) ? "s" : "");
+  }
+  PetscCall(LeaveGoodState(t, &back));
+  PetscCall(Diverged(t, problem, cause, back));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* After the step: what is not finite could not be read from a checkpoint. */
+static PetscErrorCode CheckState(Trainer *t, const CordsBatch *batch)
+{
+  char images[256], problem[320], cause[320];
+  const char *what, *tensor = CordsDivergenceState(t->stage, t->optimizer, &what);
+
+  PetscFunctionBegin;
+  if (!tensor) PetscFunctionReturn(PETSC_SUCCESS);
+  snprintf(problem, sizeof problem, "the %s of the tensor %s are not finite after the update", what, tensor);
+  PetscCall(CordsDivergenceBatch(t->context, batch, sizeof images, images));
+  snprintf(cause, sizeof cause, "the batch was %s", images);
+  PetscCall(Diverged(t, problem, cause, PETSC_FALSE));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* A loss that grows is worth a line. */
+static PetscErrorCode WatchLoss(Trainer *t, double loss)
+{
+  double mean;
+
+  PetscFunctionBegin;
+  if (CordsLossWatchAdd(&t->watch, loss, &mean)) {
+    PetscCall(CordsLog(t->context,
+                       "warning: stage %s, update %" PetscInt64_FMT ": the loss, now %.4g, was above %g times its "
+                       "running mean of %.4g for %d updates; -loss_limit would end such a training\n",
+                       CordsStageName(t->stage), t->state.update, loss, CORDS_LOSS_WATCH_FACTOR, mean,
+                       CORDS_LOSS_WATCH_IN_A_ROW));
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -268,23 +304,22 @@ static PetscErrorCode Update(Trainer *t)
 {
   const CordsStageSettings *settings = CordsStageGetSettings(t->stage);
   double rate = CordsStageLearningRate(settings, t->state.update, t->updates), norm;
-  PetscInt start, count, total;
+  CordsBatch batch = {
+      .epoch = (PetscInt)t->state.epoch, .images = t->images, .labels = t->labels, .samples = t->samples};
   CordsMetrics metrics;
 
   PetscFunctionBegin;
   if (settings->new_optimizer && t->state.batch == 0) PetscCall(CordsOptimizerReset(t->optimizer));
-  PetscCall(CordsLoaderShare(t->loader, (PetscInt)t->state.batch, &start, &count, &total));
-  PetscCall(CordsLoaderRead(t->loader, (PetscInt)t->state.epoch, (PetscInt)t->state.batch, t->images, t->labels, NULL));
-  PetscCall(CordsStageGradient(t->stage, (PetscInt)t->state.epoch, count, total, t->images, t->labels, t->gradient,
-                               &metrics));
+  PetscCall(CordsLoaderShare(t->loader, (PetscInt)t->state.batch, &batch.start, &batch.count, &batch.total));
+  PetscCall(CordsLoaderRead(t->loader, batch.epoch, (PetscInt)t->state.batch, t->images, t->labels, t->samples));
+  PetscCall(
+      CordsStageGradient(t->stage, batch.epoch, batch.count, batch.total, t->images, t->labels, t->gradient, &metrics));
   PetscCall(CordsReduceSumF32(t->context, CordsStageModel(t->stage)->learnable_values, t->gradient));
   PetscCall(CordsReduceSumF64(t->context, CORDS_METRICS_COUNT, (double *)&metrics));
+  PetscCall(CheckGradient(t, &batch, metrics.loss));
   PetscCall(CordsOptimizerStep(t->optimizer, rate, t->gradient, &norm));
-  CordsCheckUser(
-      isfinite(metrics.loss) && isfinite(norm), t->context->comm,
-      "stage %s, update %" PetscInt64_FMT ": the loss is not finite; %s holds the last good state, continue with a "
-      "smaller -%s_learning_rate or -%s_clip",
-      CordsStageName(t->stage), t->state.update, t->checkpoint, CordsStageName(t->stage), CordsStageName(t->stage));
+  PetscCall(CheckState(t, &batch));
+  PetscCall(WatchLoss(t, metrics.loss));
   CordsTrainLogAdd(&t->state, &metrics, norm);
   t->state.update++;
   if (++t->state.batch == CordsLoaderBatchCount(t->loader)) {
@@ -311,9 +346,29 @@ static void DescribeRow(const CordsTrainState *state, size_t length, char *text)
     snprintf(text, length, "loss %.4g, accuracy %.3f", state->row.loss / updates, state->row.accuracy / updates);
 }
 
-/* Updates until the stage is done or a signal comes. */
+/* A signal, or the time limit; the log says which. */
+static PetscErrorCode StopNow(Trainer *t, PetscBool *stopped)
+{
+  PetscBool reached, ends = (PetscBool)(t->state.update == t->updates);
+
+  PetscFunctionBegin;
+  PetscCall(CordsStopAsked(t->context, stopped));
+  PetscCall(CordsTimeLimitReached(t->context, &t->limit, ends, &reached));
+  if (*stopped || !reached) PetscFunctionReturn(PETSC_SUCCESS);
+  *stopped = t->by_time = PETSC_TRUE;
+  PetscCall(
+      CordsLog(t->context,
+               "-time_limit: %.1f s of %.1f s are over, and another update (%.2g s at worst of late) and checkpoint "
+               "(%.2g s) want %.1f s with their margin\n",
+               CordsTimeLimitElapsed(), t->limit.limit_s, CordsTimeLimitWorstUpdate(&t->limit),
+               CordsTimeLimitWorstSave(&t->limit), CordsTimeLimitNeed(&t->limit, ends)));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Updates until the stage is done or a signal comes or the time is up. */
 static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
 {
+  double start_s;
   CordsProgress progress;
   PetscBool due = PETSC_FALSE;
   char note[96];
@@ -322,10 +377,12 @@ static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
   *stopped = PETSC_FALSE;
   PetscCall(CordsProgressStart(&progress, CordsStageName(t->stage), t->state.update, t->updates));
   while (t->state.update < t->updates) {
+    start_s = MPI_Wtime();
     PetscCall(Update(t));
+    CordsTimeLimitAddUpdate(&t->limit, MPI_Wtime() - start_s);
     DescribeRow(&t->state, sizeof note, note);
     PetscCall(CordsProgressUpdate(t->context, &progress, t->state.update, note[0] ? note : NULL));
-    PetscCall(CordsStopAsked(t->context, stopped));
+    PetscCall(StopNow(t, stopped));
     PetscCall(SaveDue(t, &due));
     if (*stopped || due) PetscCall(Save(t));
     if (*stopped) break;
@@ -381,11 +438,16 @@ static PetscErrorCode BeginNew(Trainer *t)
 static PetscErrorCode BeginContinued(Trainer *t, const char *model, PetscBool *finished)
 {
   PetscFunctionBegin;
-  PetscCall(CordsCheckpointReadState(t->context, t->checkpoint, t->stages, &t->state));
+  PetscCall(CordsCheckpointReadState(t->context, t->source, t->stages, &t->state));
+  CordsTimeLimitAddUpdate(&t->limit, t->state.update_s);
+  CordsTimeLimitAddSave(&t->limit, t->state.save_s);
+  t->newest_whole = (PetscBool)(t->source == t->checkpoint);
+  t->saved_stage = t->state.stage;
+  t->saved_update = t->state.update;
   CordsCheckUser(t->state.stage < t->run->stage_count, PETSC_COMM_WORLD,
                  "%s: stands at stage number %" PetscInt64_FMT ", but there are only %" PetscInt_FMT
                  "; the file is damaged",
-                 t->checkpoint, t->state.stage, t->run->stage_count);
+                 t->source, t->state.stage, t->run->stage_count);
   PetscCall(BeginStage(t, NULL, PETSC_TRUE));
   PetscCall(Exists(t, model, finished));
   if (t->state.stage < t->run->stage_count - 1 || t->state.update < t->updates) *finished = PETSC_FALSE;
@@ -402,7 +464,6 @@ static PetscErrorCode Begin(Trainer *t, PetscBool *finished)
 {
   const char *const *names;
   PetscInt count;
-  PetscBool continued;
   PetscErrorCode ierr;
   char model[PETSC_MAX_PATH_LEN];
 
@@ -413,14 +474,14 @@ static PetscErrorCode Begin(Trainer *t, PetscBool *finished)
              names[t->run->stages[k]]);
   }
   PetscCall(OutputPath(t, "checkpoint.h5", t->checkpoint));
+  PetscCall(OutputPath(t, "checkpoint_prev.h5", t->previous));
   PetscCall(OutputPath(t, "log.csv", t->log_path));
   PetscCall(OutputPath(t, "model.h5", model));
-  PetscCall(CheckSamples(t));
-  PetscCall(CheckMemory(t));
+  PetscCall(CordsRunCheck(t->context, t->run, t->dataset));
   PetscCall(MakeOutput(t));
-  PetscCall(Exists(t, t->checkpoint, &continued));
+  PetscCall(CordsRestartFind(t->context, t->checkpoint, t->previous, &t->source));
   *finished = PETSC_FALSE;
-  if (continued) {
+  if (t->source) {
     PetscCall(BeginContinued(t, model, finished));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
@@ -444,13 +505,14 @@ static PetscErrorCode RunStages(Trainer *t, PetscBool *stopped)
     if (t->state.stage + 1 < t->run->stage_count) {
       PetscCall(NextStage(t));
     } else {
-      PetscCall(Save(t));
+      if (!SavedHere(t)) PetscCall(Save(t));
       PetscCall(SaveModel(t, "model.h5", CordsStageModel(t->stage)));
       finished = PETSC_TRUE;
     }
   }
   if (*stopped) {
-    PetscCall(CordsLog(t->context, "stopped by a signal; %s is complete, the same command continues\n", t->checkpoint));
+    PetscCall(CordsLog(t->context, "stopped by %s; %s is complete, the same command continues\n",
+                       t->by_time ? "-time_limit" : "a signal", t->checkpoint));
   }
   if (t->log) PetscCall(CordsTrainLogClose(&t->log));
   if (t->stage) PetscCall(EndStage(t));
@@ -459,15 +521,23 @@ static PetscErrorCode RunStages(Trainer *t, PetscBool *stopped)
 
 PetscErrorCode CordsTrain(CordsContext context, const CordsRun *run, CordsDataset dataset, PetscBool *stopped)
 {
-  Trainer t = {.context = context, .run = run, .dataset = dataset, .saved_s = MPI_Wtime()};
+  Trainer t = {.context = context,
+               .run = run,
+               .dataset = dataset,
+               .saved_s = MPI_Wtime(),
+               .limit = {.limit_s = run->time_limit_s}};
 
   PetscFunctionBegin;
   CordsStopCatch();
   PetscCall(CordsStopAsked(context, stopped));
-  if (*stopped)
-    PetscCall(CordsLog(context, "stopped by a signal before the training began; %s is as it was\n", run->output));
-  else
+  PetscCall(CordsTimeLimitReached(context, &t.limit, PETSC_FALSE, &t.by_time));
+  if (*stopped || t.by_time) {
+    PetscCall(CordsLog(context, "stopped by %s before the training began; %s is as it was\n",
+                       *stopped ? "a signal" : "-time_limit", run->output));
+    *stopped = PETSC_TRUE;
+  } else {
     PetscCall(RunStages(&t, stopped));
+  }
   CordsStopRelease();
   PetscFunctionReturn(PETSC_SUCCESS);
 }

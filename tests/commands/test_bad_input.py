@@ -372,7 +372,7 @@ class Outputs(BadInput):
     def test_full_in_the_middle_of_a_training(self):
         """The first checkpoint fits, the second does not beside it; when there is room again the run continues.
         A checkpoint also holds the choices of kernels, which are more on a machine that has trained other networks."""
-        size = self.checkpoint.stat().st_size * 3 // 2
+        size = self.checkpoint.stat().st_size * 3 // 2  # the first one is not kept before the second is complete
         with commands.file_system(self.folder / "filling", f"size={size}") as folder:
             words = self.training("filling/run", "-checkpoint_interval", 0, data=self.data)
             result = commands.run(*words)

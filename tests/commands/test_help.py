@@ -38,7 +38,7 @@ class Help(commands.Test):
                 self.assertEqual(result.returncode, status)
                 for name in COMMANDS:
                     self.assertRegex(result.stdout, rf"(?m)^  {name} +\w+")
-                self.assertIn("75 stopped by SIGTERM or SIGUSR1", result.stdout)
+                self.assertIn("75 stopped by SIGTERM, SIGUSR1", result.stdout)
 
     def test_options_of_commands(self):
         for words, expected in (

@@ -1,10 +1,11 @@
-"""Training that is killed, stopped, or runs into a full disk, and continued: the end is bit-identical to that of a
-training that was never disturbed."""
+"""Training that is stopped, or runs into a full disk, and continued: the end is bit-identical to that of a training that
+was never disturbed.  (Killed: test_kill.py.)"""
 
-import contextlib
+import csv
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -13,105 +14,7 @@ import unittest
 import h5py
 
 import commands  # tests/support
-
-KILLS, CHECKPOINTS_MAX = 10, 9  # kills, and checkpoints that are waited for before each
-
-
-def with_updates(epochs, batch, samples, interval_s):
-    """The tiny training with so many updates in each stage."""
-    stage = {"epochs": epochs, "batch": batch, "samples": samples}
-    return commands.merged(commands.TRAINING, checkpoint={"interval": interval_s},
-                           **{name: stage for name in commands.TRAINING["stages"]})
-
-
-class Restart(commands.Test):
-    configuration = with_updates(3, 16, 320, interval_s=3600)  # only signals and ends of stages make checkpoints
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.done(*cls.training("whole"))
-        cls.whole = cls.folder / "whole"
-
-    def assert_same_end(self, run):
-        for name in ("model.h5", "cnn.h5"):
-            self.assert_same_arrays(run / name, self.whole / name)
-        for group in ("optimizer/moment1", "optimizer/moment2"):
-            self.assert_same_arrays(run / "checkpoint.h5", self.whole / "checkpoint.h5", group)
-        self.assertEqual((run / "log.csv").read_bytes(), (self.whole / "log.csv").read_bytes())
-        self.assertEqual(sorted(path.name for path in run.iterdir()),
-                         ["checkpoint.h5", "cnn.h5", "log.csv", "model.h5"])
-
-    def assert_complete(self, checkpoint):
-        """The file can be read from end to end."""
-        arrays = []
-        with h5py.File(checkpoint) as file:
-            file.visititems(lambda _, thing: arrays.append(thing[()]) if isinstance(thing, h5py.Dataset) else None)
-        self.assertGreater(len(arrays), 50)
-
-    def start(self, run, ranks=1):
-        return subprocess.Popen(commands.command(*self.training(run), ranks=ranks), env=commands.environment(),
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-class Killed(Restart):
-    configuration = with_updates(3, 16, 320, interval_s=0)  # 180 checkpoints
-
-    def wait_for(self, process, ready):
-        while not ready() and process.poll() is None:
-            time.sleep(0.0003)
-
-    def wait_for_checkpoints(self, process, checkpoint, count):
-        """Wait until the checkpoint was replaced that often.  Some may go by unseen, so there must be enough left."""
-        def number():
-            with contextlib.suppress(FileNotFoundError):
-                return checkpoint.stat().st_ino
-            return None
-
-        for _ in range(count):
-            before = number()
-            self.wait_for(process, lambda: number() not in (before, None))
-
-    def place(self, checkpoint):
-        with h5py.File(checkpoint) as file:
-            return int(file["train"].attrs["stage"]), int(file["train"].attrs["update"])
-
-    def test_ten_kills(self):
-        """At random moments; every other one while a checkpoint is being written."""
-        moments = random.Random(8)
-        run = self.folder / "killed"
-        part = run / "checkpoint.h5.part"
-        during_saving = 0
-        places = []
-        for kill in range(KILLS):
-            process = self.start("killed")
-            try:
-                self.wait_for_checkpoints(process, run / "checkpoint.h5", moments.randint(1, CHECKPOINTS_MAX))
-                if kill % 2:
-                    self.wait_for(process, part.exists)
-                time.sleep(moments.uniform(0, 0.004))
-                process.send_signal(signal.SIGKILL)
-            finally:
-                output, errors = process.communicate()
-            self.assertEqual(process.returncode, -signal.SIGKILL, f"not killed but ended\n{output}{errors}")
-            during_saving += part.exists()
-            self.assert_complete(run / "checkpoint.h5")
-            places.append(self.place(run / "checkpoint.h5"))
-        self.assertEqual(places, sorted(places))
-        self.assertGreater(len(set(places)), KILLS // 2, "the kills were not spread over the training")
-        self.assertGreater(during_saving, 0, "no kill has hit a checkpoint being written")
-        printed = self.done(*self.training("killed"))
-        self.assertIn("continued", printed)
-        self.assert_same_end(run)
-
-    def test_killed_before_the_first_checkpoint(self):
-        process = self.start("early")
-        time.sleep(0.05)
-        process.kill()
-        process.communicate()
-        self.done(*self.training("early"))
-        self.assert_same_end(self.folder / "early")
-
+from restart import Restart, with_updates
 
 class Stopped(Restart):
     def stop(self, run, number, ranks=1):
@@ -189,6 +92,188 @@ class Stopped(Restart):
         self.assert_same_end(self.folder / "ahead")
 
 
+class TimeLimit(Restart):
+    configuration = with_updates(2, 4, 1200, interval_s=3600)  # some seconds
+
+    def test_limits_until_it_is_done(self):
+        """Every run ends in time; the last says that it has finished."""
+        limit_s, stops = 3, 0
+        while True:
+            start = time.monotonic()
+            result = commands.run(*self.training("limited", "-time_limit", f"{limit_s}s"))
+            lasted_s = time.monotonic() - start
+            self.assertLess(lasted_s, limit_s)
+            if result.returncode == 0:
+                break
+            stops += 1
+            self.assertEqual(result.returncode, 75, result.stderr)
+            self.assertGreater(lasted_s, limit_s - 1.6)
+            self.assertRegex(result.stdout, r"\n-time_limit: [0-9.]+ s of 3\.0 s are over, and another update \(.* s at "
+                                            r"worst of late\) and checkpoint \(.* s\) want 1\.\d s with their margin\n")
+            self.assertIn(f"stopped by -time_limit; {self.folder}/limited/checkpoint.h5 is complete, the same command "
+                          "continues\n", result.stdout)
+            self.assertLess(stops, 40)
+        self.assertGreater(stops, 1)
+        self.assert_same_end(self.folder / "limited")
+
+    def test_too_short_for_anything(self):
+        result = commands.run(*self.training("nothing", "-time_limit", "1s"))
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertIn("stopped by -time_limit before the training began", result.stdout)
+        self.assertFalse((self.folder / "nothing").exists())
+
+    def test_on_two_ranks(self):
+        result = commands.run(*self.training("ranks", "-time_limit", "0:00:03"), ranks=2)
+        self.assertEqual(result.returncode, 75, result.stderr)
+        self.assertIn("stopped by -time_limit; ", result.stdout)
+
+
+class OtherRanks(Restart):
+    """Stopped and continued on other numbers of ranks: the losses of one rank that was never stopped."""
+
+    configuration = commands.merged(with_updates(4, 14, 101, interval_s=0), log={"interval": 1})
+
+    def test_one_two_four_one(self):
+        checkpoint = self.folder / "moving/checkpoint.h5"
+        places = []
+        for ranks in (1, 2, 4):
+            process = self.start("moving", ranks)
+            self.wait_for_checkpoints(process, checkpoint, 12)
+            process.send_signal(signal.SIGUSR1)
+            output, errors = process.communicate(timeout=commands.SECONDS_MAX)
+            self.assertEqual(process.returncode, 75, output + errors)
+            places.append(self.place(checkpoint))
+        self.assertEqual(places, sorted(set(places)))
+        self.assertIn("continued", self.done(*self.training("moving")))
+        moving, whole = self.rows("moving"), self.rows("whole")
+        self.assertEqual(len(whole), 3 * 4 * 8)
+        self.assertEqual(len(moving), len(whole))
+        for row, expected in zip(moving, whole):
+            self.assertEqual((row["stage"], row["update"]), (expected["stage"], expected["update"]))
+            value = float(expected["loss"])
+            self.assertLessEqual(abs(float(row["loss"]) - value), 1e-5 * abs(value), expected)
+
+    def rows(self, run):
+        with open(self.folder / run / "log.csv", encoding="ascii") as file:
+            return list(csv.DictReader(file))
+
+
+class Damaged(Restart):
+    """A damaged newest checkpoint: the one before it is used, to the same end, and the program says so."""
+
+    configuration = with_updates(2, 16, 64, interval_s=0)
+
+    def setUp(self):
+        self.run_folder = self.folder / "damaged"
+        shutil.rmtree(self.run_folder, ignore_errors=True)
+        shutil.copytree(self.whole, self.run_folder)
+        (self.run_folder / "model.h5").unlink()
+        self.newest, self.previous = self.run_folder / "checkpoint.h5", self.run_folder / "checkpoint_prev.h5"
+
+    def assert_previous_used(self, reason):
+        printed = self.done(*self.training("damaged"))
+        sentences = [line for line in printed.splitlines() if "continues from the checkpoint before it" in line]
+        self.assertEqual(len(sentences), 1, printed)
+        self.assertRegex(sentences[0], reason)
+        self.assertIn(str(self.newest), sentences[0])
+        self.assertTrue(sentences[0].endswith(f", {self.previous}"))
+        self.assert_same_end(self.run_folder)
+
+    def test_previous_stands_one_update_before(self):
+        self.assertEqual(self.place(self.newest), (2, 8))
+        self.assertEqual(self.place(self.previous), (2, 7))
+
+    def test_truncated(self):
+        good = self.newest.read_bytes()
+        for length in (0, 1, 100, len(good) // 2, len(good) - 1):
+            with self.subTest(length):
+                self.setUp()
+                self.newest.write_bytes(good[:length])
+                self.assert_previous_used("truncated|is empty|not an HDF5 file|damaged")
+
+    def test_flipped_bytes(self):
+        """At any place: seen, or of no consequence."""
+        good = self.newest.read_bytes()
+        places = random.Random(4)
+        for _ in range(12):
+            place = places.randrange(len(good))
+            with self.subTest(place):
+                self.setUp()
+                bad = bytearray(good)
+                bad[place] ^= 1 << places.randrange(8)
+                self.newest.write_bytes(bad)
+                self.done(*self.training("damaged"))
+                self.assert_same_end(self.run_folder)
+
+    def test_numbers(self):
+        with self.subTest("NaN"):
+            with h5py.File(self.newest, "r+") as file:
+                file["optimizer/moment2/out_fc.bias"][3] = float("nan")
+            self.assert_previous_used("moment2/out_fc.bias.*not finite at index .3.")
+        self.setUp()
+        with self.subTest("another number"):
+            with h5py.File(self.newest, "r+") as file:
+                file["parameters/out_fc.bias"][3] += 1
+            self.assert_previous_used("do not have the SHA-256")
+        self.setUp()
+        with self.subTest("missing"):
+            with h5py.File(self.newest, "r+") as file:
+                del file["parameters/out_fc.bias"]
+            self.assert_previous_used("do not have the SHA-256")
+
+    def test_gone(self):
+        self.newest.unlink()
+        self.assert_previous_used("is not there")
+
+    def test_the_good_one_is_not_replaced_by_the_damaged(self):
+        """Killed just after the first save of the run that fell back."""
+        good = self.place(self.previous)
+        self.newest.write_bytes(b"damaged")
+        result = commands.run(*self.training("damaged"), CORDS_TEST_KILL_COMMIT="3")
+        self.assertEqual(result.returncode, -signal.SIGKILL)
+        self.assertEqual(self.newest.read_bytes(), b"damaged")
+        self.assertEqual(self.place(self.previous), good)
+        self.assert_previous_used("not an HDF5 file")
+
+    def test_both(self):
+        for name in ("checkpoint.h5", "checkpoint_prev.h5"):
+            path = self.run_folder / name
+            path.write_bytes(path.read_bytes()[:-100])
+        for ranks in (1, 2):
+            self.assert_mistake(self.training("damaged"), f"'{self.newest}' is truncated",
+                                f"'{self.previous}' is truncated", "give another -output", ranks=ranks)
+
+    def test_another_seed_is_no_damage(self):
+        self.assert_mistake(self.training("damaged", "-seed", 5), self.newest, "-seed 3")
+
+
+class Diverging(Restart):
+    configuration = with_updates(2, 16, 64, interval_s=0)
+
+    def test_a_rate_that_is_too_large(self):
+        """The sentence names the place; the state is as good as before, and a smaller rate goes on from it."""
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                run = f"diverging-{ranks}"
+                words = self.training(run)
+                result = commands.run(*words, "-finetune_learning_rate", 1e6, ranks=ranks)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                sentences = [line for line in result.stderr.splitlines() if line.startswith("cords: ")]
+                self.assertEqual(len(sentences), 1, result.stderr)
+                self.assertRegex(sentences[0], r"^cords: stage finetune, update \d+ \(epoch \d+, batch \d+\): .* not "
+                                               r"finite.* tensor .*images? (\d+|of).*; .*/checkpoint.h5 holds the last "
+                                               r"good state.*-finetune_learning_rate")
+                self.assertIn("continued", self.done(*words, ranks=ranks))
+
+    def test_loss_limit(self):
+        result = commands.run(*self.training("limit", "-loss_limit", 0.5))
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertRegex(result.stderr, r"^cords: stage compatibility, update 0 \(epoch 0, batch 0\): the loss is "
+                                        r"2\.\d+, above -loss_limit 0\.5; the batch was images \d+, .* and 8 more; ")
+        self.done(*self.training("limit", "-loss_limit", 1000))
+        self.assert_same_end(self.folder / "limit")
+
+
 class FullDisk(Restart):
     configuration = with_updates(2, 8, 16, interval_s=0)
 
@@ -204,7 +289,7 @@ class FullDisk(Restart):
                                         r"was removed\n\Z")
         if not folder.exists():
             return False
-        self.assertLessEqual({path.name for path in folder.iterdir()}, {"checkpoint.h5", "cnn.h5", "log.csv"})
+        self.assertLessEqual({path.name for path in folder.iterdir()}, {"checkpoint.h5", "checkpoint_prev.h5", "cnn.h5", "log.csv"})
         self.assert_complete(folder / "checkpoint.h5")
         return True
 

@@ -76,6 +76,7 @@ TESTED_ELSEWHERE = {
     "model/weights.c": "tables/test_rollouts.c",  # its gradients, against central differences
     "train/fused_arrays.c": "unit/train/test_plan.c",
     "train/rollout.c": "tables/test_rollouts.c",
+    "train/run.c": "commands",  # options, and what is wrong with them
     "train/timed_stage.c": "tables/test_stages.c",
     "train/trial.c": "tables/test_stages.c",
 }

@@ -7,8 +7,15 @@ enum { INVERSE = 1, LINEAR = 2 };
 
 static CordsTrainState MakeState(void)
 {
-  CordsTrainState s = {
-      .stage = 1, .epoch = 2, .batch = 3, .update = 44, .log_bytes = 555, .row_updates = 6, .row_norm = 0.1};
+  CordsTrainState s = {.stage = 1,
+                       .epoch = 2,
+                       .batch = 3,
+                       .update = 44,
+                       .log_bytes = 555,
+                       .row_updates = 6,
+                       .row_norm = 0.1,
+                       .update_s = 2.5,
+                       .save_s = 0.75};
 
   for (int k = 0; k < CORDS_METRICS_COUNT; k++) ((double *)&s.row)[k] = SupportRandom(1, (uint32_t)k);
   return s;
@@ -31,7 +38,8 @@ static void Write(const char *path, CordsStage stage, CordsOptimizer optimizer)
 {
   CordsTrainState s = MakeState();
 
-  SupportCall(CordsCheckpointWrite(&support_context, path, "compatibility,inverse", &s, stage, optimizer, 0, NULL));
+  SupportCall(
+      CordsCheckpointWrite(&support_context, path, NULL, "compatibility,inverse", &s, stage, optimizer, 0, NULL));
 }
 
 static PetscErrorCode ReadState(const char *path, const char *stages, uint64_t seed, CordsTrainState *s)
@@ -69,6 +77,7 @@ static void TestRoundTrip(void **state)
   assert_int_equal(read.log_bytes, written.log_bytes);
   assert_int_equal(read.row_updates, written.row_updates);
   assert_true(read.row_norm == written.row_norm);
+  assert_true(read.update_s == written.update_s && read.save_s == written.save_s);
   assert_memory_equal(&read.row, &written.row, sizeof read.row);
   Make(INVERSE, PETSC_TRUE, NETWORK_STEM, &back, &optimizer_back);
   SupportCall(CordsCheckpointReadStage(&support_context, path, back, optimizer_back));
@@ -112,6 +121,52 @@ static void TestOtherRuns(void **state)
   SupportCall(CordsStageDestroy(&other));
 }
 
+static PetscBool Whole(const char *path, size_t length, char *reason)
+{
+  PetscBool whole;
+
+  SupportCall(CordsCheckpointCheck(&support_context, path, &whole, length, reason));
+  assert_int_equal(whole, reason[0] == '\0');
+  return whole;
+}
+
+/* A number that HDF5's checksum cannot tell from the one that was written: 16 bits of zeros turned to ones. */
+static void TestOtherNumbers(void **state)
+{
+  const char *good = SupportPath("whole.h5"), *bad = SupportPath("flipped.h5"), *none = SupportPath("none.h5");
+  CordsStage stage;
+  CordsOptimizer optimizer;
+  char reason[1024];
+
+  Make(LINEAR, PETSC_FALSE, NETWORK_STEM, &stage, &optimizer);
+  Write(good, stage, optimizer);
+  for (PetscInt k = 0; k < optimizer->model->learnable_values; k++) optimizer->moments[1][k] = 1.5F;
+  Write(good, stage, optimizer);
+  assert_true(Whole(good, sizeof reason, reason));
+  if (support_context.rank == 0) {
+    const float pattern[2] = {1.5F, 1.5F};
+    char *bytes = malloc(1 << 22), *at;
+    FILE *file = fopen(good, "rb");
+    size_t length = fread(bytes, 1, 1 << 22, file);
+    fclose(file);
+    at = memmem(bytes, length, pattern, sizeof pattern);
+    assert_non_null(at);
+    assert_int_equal(at[0], 0);
+    at[0] = at[1] = (char)0xff;
+    file = fopen(bad, "wb");
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    fclose(file);
+    free(bytes);
+  }
+  MPI_Barrier(support_context.comm);
+  assert_false(Whole(bad, sizeof reason, reason));
+  assert_non_null(strstr(reason, "flipped.h5' is damaged"));
+  assert_false(Whole(none, sizeof reason, reason));
+  assert_non_null(strstr(reason, "No such file"));
+  SupportCall(CordsOptimizerDestroy(&optimizer));
+  SupportCall(CordsStageDestroy(&stage));
+}
+
 /* One of the paper's networks comes back as itself. */
 static void TestPreset(void **state)
 {
@@ -134,5 +189,5 @@ static void TestPreset(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestRoundTrip), cmocka_unit_test(TestOtherRuns),
-                                          cmocka_unit_test(TestPreset)};
+                                          cmocka_unit_test(TestPreset), cmocka_unit_test(TestOtherNumbers)};
 SUPPORT_MAIN(tests)
