@@ -355,7 +355,7 @@ static PetscErrorCode ReadTensors(CordsTorchReader r, const CordsPickleValue *di
 
   PetscFunctionBegin;
   CheckTorch(r, dict->count / 2 <= TENSORS_MAX, "has more than %d tensors", TENSORS_MAX);
-  PetscCall(PetscCalloc1((size_t)dict->count / 2, &r->tensors));
+  PetscCall(PetscCalloc1((size_t)dict->count / 2 + 1, &r->tensors));
   PetscCall(PetscCalloc1((size_t)dict->count / 2, &r->views));
   for (int32_t k = 0; k < dict->count; k += 2) {
     const CordsPickleValue *key = Item(r, dict, k);
@@ -400,17 +400,12 @@ static PetscErrorCode FindTensors(CordsTorchReader r, const char *key)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsTorchOpen(const char *path, const char *key, CordsTorchReader *reader)
+static PetscErrorCode Load(CordsTorchReader r, const char *path, const char *key)
 {
-  CordsTorchReader r;
-
   PetscFunctionBegin;
-  PetscCall(PetscNew(&r));
-  r->cached = -1;
   PetscCall(CordsTorchArchiveOpen(path, &r->archive));
   PetscCall(ReadPickle(r));
   PetscCall(FindTensors(r, key));
-  *reader = r;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -420,7 +415,7 @@ PetscErrorCode CordsTorchClose(CordsTorchReader *reader)
 
   PetscFunctionBegin;
   if (!r) PetscFunctionReturn(PETSC_SUCCESS);
-  for (PetscInt k = 0; k < r->count; k++) PetscCall(PetscFree(r->tensors[k].name));
+  for (PetscInt k = 0; r->tensors && r->tensors[k].name; k++) PetscCall(PetscFree(r->tensors[k].name));
   for (PetscInt k = 0; k < r->other_count; k++) PetscCall(PetscFree(r->others[k]));
   PetscCall(PetscFree(r->tensors));
   PetscCall(PetscFree(r->views));
@@ -430,6 +425,21 @@ PetscErrorCode CordsTorchClose(CordsTorchReader *reader)
   PetscCall(PetscFree(r->pickle_bytes));
   PetscCall(CordsZipClose(&r->archive.zip));
   PetscCall(PetscFree(*reader));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsTorchOpen(const char *path, const char *key, CordsTorchReader *reader)
+{
+  CordsTorchReader r;
+  PetscErrorCode ierr;
+
+  PetscFunctionBegin;
+  PetscCall(PetscNew(&r));
+  r->cached = -1;
+  ierr = Load(r, path, key);
+  if (ierr) PetscCall(CordsTorchClose(&r));
+  PetscCall(ierr);
+  *reader = r;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

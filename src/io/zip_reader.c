@@ -306,25 +306,20 @@ static PetscErrorCode ReadDirectory(CordsZipReader zip, const Directory *directo
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsZipOpen(const char *path, CordsZipReader *zip)
+static PetscErrorCode Load(CordsZipReader zip)
 {
-  CordsZipReader z;
   struct stat status;
   Directory directory;
 
   PetscFunctionBegin;
-  PetscCall(PetscNew(&z));
-  CordsCheckUser(snprintf(z->path, sizeof z->path, "%s", path) < (int)sizeof z->path, PETSC_COMM_WORLD,
-                 "the path of a file is too long");
-  z->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  CordsCheckUser(z->descriptor >= 0, PETSC_COMM_WORLD, "cannot open '%s': %s", path, strerror(errno));
-  CordsCheckUser(!fstat(z->descriptor, &status) && S_ISREG(status.st_mode), PETSC_COMM_WORLD, "'%s' is not a file",
-                 path);
-  z->bytes = (PetscInt64)status.st_size;
-  CheckZip(z, z->bytes >= END_BYTES, "it has only %" PetscInt64_FMT " bytes", z->bytes);
-  PetscCall(ReadEnd(z, &directory));
-  PetscCall(ReadDirectory(z, &directory));
-  *zip = z;
+  zip->descriptor = open(zip->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  CordsCheckUser(zip->descriptor >= 0, PETSC_COMM_WORLD, "cannot open '%s': %s", zip->path, strerror(errno));
+  CordsCheckUser(!fstat(zip->descriptor, &status) && S_ISREG(status.st_mode), PETSC_COMM_WORLD, "'%s' is not a file",
+                 zip->path);
+  zip->bytes = (PetscInt64)status.st_size;
+  CheckZip(zip, zip->bytes >= END_BYTES, "it has only %" PetscInt64_FMT " bytes", zip->bytes);
+  PetscCall(ReadEnd(zip, &directory));
+  PetscCall(ReadDirectory(zip, &directory));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -332,11 +327,27 @@ PetscErrorCode CordsZipClose(CordsZipReader *zip)
 {
   PetscFunctionBegin;
   if (!*zip) PetscFunctionReturn(PETSC_SUCCESS);
-  close((*zip)->descriptor);
+  if ((*zip)->descriptor >= 0) close((*zip)->descriptor);
   PetscCall(PetscFree((*zip)->entries));
   PetscCall(PetscFree((*zip)->by_name));
   PetscCall(PetscFree((*zip)->names));
   PetscCall(PetscFree(*zip));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsZipOpen(const char *path, CordsZipReader *zip)
+{
+  CordsZipReader z;
+  PetscErrorCode ierr;
+
+  PetscFunctionBegin;
+  CordsCheckUser(strlen(path) < PETSC_MAX_PATH_LEN, PETSC_COMM_WORLD, "the path of a file is too long");
+  PetscCall(PetscNew(&z));
+  snprintf(z->path, sizeof z->path, "%s", path);
+  ierr = Load(z);
+  if (ierr) PetscCall(CordsZipClose(&z));
+  PetscCall(ierr);
+  *zip = z;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

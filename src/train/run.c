@@ -2,6 +2,7 @@
 
 #include "core/config.h"
 #include "core/registry.h"
+#include "train/initial.h"
 
 #include <string.h>
 
@@ -17,6 +18,7 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
   PetscCall(CordsOptionString("-output", "directory for checkpoint.h5, the one before it, cnn.h5, model.h5 and log.csv",
                               sizeof run->output, run->output));
   PetscCall(CordsOptionRequire("-output", run->output, "the directory to write to"));
+  PetscCall(CordsInitialFromOptions(run->initial));
   PetscCall(CordsOptionString("-stages", "stages to run, in this order", sizeof list, list));
   run->checkpoint_interval_s = 60;
   PetscCall(CordsOptionReal("-checkpoint_interval", "time between checkpoints; 0: after every update", "s", 0, 1e9,

@@ -9,7 +9,8 @@ enum { CORDS_RUN_STAGES_MAX = 16 };
 
 /* What a run is; everything else follows from these and the seed. */
 typedef struct {
-  char output[PETSC_MAX_PATH_LEN]; /* directory: checkpoint.h5, checkpoint_prev.h5, cnn.h5, model.h5, log.csv */
+  char output[PETSC_MAX_PATH_LEN];  /* directory: checkpoint.h5, checkpoint_prev.h5, cnn.h5, model.h5, log.csv */
+  char initial[PETSC_MAX_PATH_LEN]; /* file of the network to start from; "": random numbers */
   PetscInt stage_count;
   PetscInt stages[CORDS_RUN_STAGES_MAX];             /* indices of CordsStageList */
   CordsStageSettings settings[CORDS_RUN_STAGES_MAX]; /* of each of them */
@@ -20,9 +21,8 @@ typedef struct {
   PetscReal loss_limit;            /* a loss above it is an error; 0: none */
 } CordsRun;
 
-/* Declare and read -stages, -output, -checkpoint_interval, -time_limit, -loss_limit, -log_interval and the options of
-   the stages.
-   architecture is filled by the caller. */
+/* Declare and read -stages, -output, -initial, -checkpoint_interval, -time_limit, -loss_limit, -log_interval and the
+   options of the stages. architecture is filled by the caller. */
 PetscErrorCode CordsRunFromOptions(CordsRun *run);
 
 /* What would stop the run in a later stage is found before the first.  Collective.  Errors (user): fewer images than

@@ -30,6 +30,11 @@ PetscErrorCode CordsStageList(PetscInt *count, const char *const **names, const 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+CordsForm CordsStageForm(PetscInt index)
+{
+  return types[index]->form;
+}
+
 PetscErrorCode CordsStageCheckOrder(PetscInt count, const PetscInt stages[])
 {
   PetscFunctionBegin;

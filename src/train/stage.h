@@ -71,6 +71,9 @@ typedef struct _p_CordsStage *CordsStage;
 /* Names and one line each of all stages in the paper's order. */
 PetscErrorCode CordsStageList(PetscInt *count, const char *const **names, const char *const **abouts);
 
+/* The form of the network that a stage (index into the list) trains. */
+CordsForm CordsStageForm(PetscInt index);
+
 /* Whether each of the stages can start from what the one before it ends with.  Errors (user): -stages. */
 PetscErrorCode CordsStageCheckOrder(PetscInt count, const PetscInt stages[]);
 

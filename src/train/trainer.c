@@ -4,6 +4,7 @@
 #include "core/reduce.h"
 #include "data/loader.h"
 #include "model/fold.h"
+#include "train/initial.h"
 #include "train/divergence.h"
 #include "train/restart.h"
 #include "train/stop.h"
@@ -426,8 +427,13 @@ static PetscErrorCode NextStage(Trainer *t)
 /* The first checkpoint is written at once: an output that cannot be written is found now, not after a minute. */
 static PetscErrorCode BeginNew(Trainer *t)
 {
+  CordsModel initial;
+
   PetscFunctionBegin;
-  PetscCall(BeginStage(t, NULL, PETSC_FALSE));
+  PetscCall(CordsInitialRead(t->context, t->run->initial, &t->run->architecture, CordsStageForm(t->run->stages[0]),
+                             &initial));
+  PetscCall(BeginStage(t, initial, PETSC_FALSE));
+  PetscCall(CordsModelDestroy(&initial));
   PetscCall(LogStage(t, PETSC_FALSE));
   PetscCall(CordsTrainLogOpen(t->context, t->log_path, &t->state, &t->log));
   PetscCall(Save(t));

@@ -165,6 +165,31 @@ class Honest(Convert):
         self.done("analyse", "stability", "-checkpoint", ten, "-fixed_points", points, "-output",
                   self.folder / "stability.h5")
 
+    def test_training_starts_from_it(self):
+        """A network that travelled is where -initial begins: with a learning rate of almost 0 it stays what it was."""
+        cnn = {"epochs": 1, "batch": 16, "samples": 16, "learning_rate": 1e-30, "weight_decay": 0}
+        config = self.write_config("cnn.yaml", {"architecture": commands.ARCHITECTURE, "stages": ["compatibility"],
+                                                "compatibility": cnn})
+        fine = self.write_config("fine.yaml", {"architecture": commands.ARCHITECTURE, "stages": ["finetune"]})
+        data = commands.write_idx(self.folder / "train_data")
+
+        def train(output, *words, settings=config):
+            return self.training(output, *words, config=settings, data=data)
+
+        self.done(*train("cnn", "-seed", "3"))
+        model, path, back = (self.folder / name for name in ("cnn/model.h5", "cnn.pth", "back.h5"))
+        self.done("convert", model, path)
+        self.done("convert", path, back)
+        self.done(*train("random", "-seed", "9"))
+        self.done(*train("begun", "-seed", "9", "-initial", back))
+        first, second, other = (commands.parameters(self.folder / name / "model.h5")
+                                for name in ("cnn", "begun", "random"))
+        for name in (name for name in first if "running" not in name):
+            numpy.testing.assert_allclose(second[name], first[name], atol=1e-6, err_msg=name)
+        self.assertGreater(abs(other["out_fc.bias"] - first["out_fc.bias"]).max(), 1e-3)
+        self.assert_mistake(train("no", "-initial", back, settings=fine), "batchnorm form", "recurrent form")
+        self.assert_mistake(train("no", "-initial", back, "-architecture_channels", "3,3,3"), "another architecture")
+
     def test_names_of_files(self):
         path = self.write("good.pth", torch_file.state_dict(network()))
         for words, expected in (([path], "needs two files"), ([], "needs two files"),

@@ -11,8 +11,10 @@ typedef struct {
 static PetscErrorCode Start(CordsContext context, CordsModel previous, CordsModel model, CordsModel target)
 {
   PetscFunctionBegin;
-  PetscCheck(!previous, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "stages in a wrong order");
+  PetscCheck(!previous || previous->form == CORDS_FORM_BATCHNORM, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
+             "stages in a wrong order");
   PetscCall(CordsModelInitialise(model, context->seed));
+  if (previous) PetscCall(CordsModelCopyShared(previous, model));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -178,7 +178,53 @@ static void NotFinite(void **state)
   SupportCall(CordsTorchClose(&r));
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(Views), cmocka_unit_test(TrainingState),
+static PetscErrorCode ReadAll(const char *path)
+{
+  const CordsTorchTensor *t;
+  CordsTorchReader r;
+  PetscInt count;
+  float *values;
+
+  PetscFunctionBegin;
+  PetscCall(CordsTorchOpen(path, "", &r));
+  PetscCall(CordsTorchTensors(r, &count, &t));
+  for (PetscInt k = 0; k < count; k++) {
+    PetscCall(PetscMalloc1((size_t)t[k].count, &values));
+    PetscCall(CordsTorchRead(r, k, values));
+    PetscCall(PetscFree(values));
+  }
+  PetscCall(CordsTorchClose(&r));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Random changes of a good pickle with the right checksum: read or refused, never anything else.  Most is found by the
+   sanitizers of the debug build. */
+static void RandomChanges(void **state)
+{
+  static const char good[] = DICT(KEY("a") WHOLE KEY("b") TENSOR(HALVES, "K\0", "K\2", "K\1")
+                                      KEY("c") "ctorch._utils\n_rebuild_parameter\n(" WHOLE "\x88" ORDERED "tR");
+  char bad[sizeof good];
+  int read = 0, refused = 0;
+
+  SupportCall(PetscPushErrorHandler(PetscIgnoreErrorHandler, NULL));
+  for (uint32_t k = 0; k < 1500; k++) {
+    const char *path;
+    PetscErrorCode ierr;
+    memcpy(bad, good, sizeof good);
+    for (uint32_t j = 0; j <= k % 3; j++) {
+      size_t at = (size_t)((SupportRandom(k, 2 * j) + 1) / 2 * (sizeof good - 1));
+      bad[at] = (char)((SupportRandom(k, 2 * j + 1) + 1) * 128);
+    }
+    path = MakeWith(sizeof good - 1, bad, NULL);
+    ierr = ReadAll(path);
+    if (ierr && ierr != CORDS_ERR_USER) fail_msg("change %u: error %d", k, (int)ierr);
+    *(ierr ? &refused : &read) += 1;
+  }
+  SupportCall(PetscPopErrorHandler());
+  if (read < 5 || refused < 500) fail_msg("%d read, %d refused", read, refused);
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(Views),      cmocka_unit_test(TrainingState),
                                           cmocka_unit_test(BadTensors), cmocka_unit_test(BadFiles),
-                                          cmocka_unit_test(NotFinite)};
+                                          cmocka_unit_test(NotFinite),  cmocka_unit_test(RandomChanges)};
 SUPPORT_MAIN(tests)
