@@ -64,6 +64,8 @@ TESTED_ELSEWHERE = {
     "conv/step.c": "tables/test_backends.c",  # the steps of backends without one of their own
     "core/context.c": "unit/core/test_reduce.c",  # fills a struct with rank and size
     "core/log.c": "commands",  # prints
+    "data/decode_jpeg.c": "unit/data/test_decode.c",  # parts of data/decode.h
+    "data/decode_png.c": "unit/data/test_decode.c",
     "data/selection.c": "commands",  # the options -dataset, -data, -samples
     "io/h5_arrays.c": "unit/io/test_h5.c",  # parts of io/h5.h
     "io/h5_attributes.c": "unit/io/test_h5.c",
