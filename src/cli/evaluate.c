@@ -18,8 +18,10 @@ static const CordsSchema accuracy_schema = {"evaluation/accuracy", "step", "1",
                          loss_schema = {"evaluation/loss", "step", "nat",
                                         "mean cross-entropy after each stimulus step"},
                          predicted_schema = {"evaluation/predicted", "image", "1",
-                                             "class with the largest logit at the last step"},
+                                             "class with the largest logit at the last step; -1: left out"},
                          label_schema = {"evaluation/label", "image", "1", "true class"},
+                         skipped_schema = {"evaluation/skipped", "skipped", "1",
+                                           "images of the dataset that could not be decoded and were left out"},
                          confusion_schema = {"evaluation/confusion", "label,predicted", "images",
                                              "images of each true class that were given each class at the last step"};
 
@@ -32,6 +34,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
                               sizeof checkpoint, checkpoint));
   PetscCall(CordsOptionRequire("-checkpoint", checkpoint, "the file with the network"));
   PetscCall(CordsSelectionConfigure(&selection, NULL));
+  PetscCall(CordsDatasetStrictFromOptions());
   PetscCall(
       CordsOptionInt("-images", "use only this many test images; 0: all", "images", 0, PETSC_MAX_INT, &image_count));
   PetscCall(CordsRolloutSettingsFromOptions(&rollout));
@@ -47,11 +50,26 @@ static PetscErrorCode WriteConfusion(CordsContext context, CordsH5 file, PetscIn
 
   PetscFunctionBegin;
   PetscCall(PetscCalloc2(classes * classes, &confusion, classes * classes, &counts));
-  for (PetscInt64 k = 0; k < e->count; k++) confusion[e->label[k] * classes + e->predicted[k]]++;
+  for (PetscInt64 k = 0; k < e->count; k++)
+    if (e->predicted[k] >= 0) confusion[e->label[k] * classes + e->predicted[k]]++;
   PetscCall(CordsReduceSumF64(context, classes * classes, confusion));
   for (PetscInt k = 0; k < classes * classes; k++) counts[k] = (PetscInt64)confusion[k];
   PetscCall(CordsH5WriteArray(file, &confusion_schema, CORDS_FILE_I64, 2, sizes, counts));
   PetscCall(PetscFree2(confusion, counts));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode WriteSkipped(CordsDataset dataset, CordsH5 file)
+{
+  CordsSample *images;
+  PetscInt64 size;
+  PetscInt count;
+
+  PetscFunctionBegin;
+  PetscCall(CordsDatasetSkipped(dataset, &count, &images));
+  size = count;
+  PetscCall(CordsH5WriteArray(file, &skipped_schema, CORDS_FILE_I64, 1, &size, images));
+  PetscCall(PetscFree(images));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -69,6 +87,7 @@ static PetscErrorCode WriteResults(CordsContext context, CordsModel model, Cords
   PetscCall(CordsH5WriteArray(CordsResultsFile(results), &accuracy_schema, CORDS_FILE_F64, 1, &steps, e->accuracy));
   PetscCall(CordsH5WriteArray(CordsResultsFile(results), &loss_schema, CORDS_FILE_F64, 1, &steps, e->loss));
   PetscCall(WriteConfusion(context, CordsResultsFile(results), model->architecture.classes, e));
+  PetscCall(WriteSkipped(dataset, CordsResultsFile(results)));
   PetscCall(CordsH5WriteText(CordsResultsFile(results), "evaluation", "form", CordsFormNames[model->form]));
   PetscCall(CordsH5WriteText(CordsResultsFile(results), "evaluation", "dataset", selection.dataset));
   PetscCall(CordsH5WriteReal(CordsResultsFile(results), "evaluation", "time_step_ms",
@@ -98,6 +117,9 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   PetscCall(CordsLog(context, "%s: accuracy %.4f, loss %.4f nat on %" PetscInt64_FMT " images of %s (%s form)\n",
                      checkpoint, evaluation.accuracy[evaluation.steps - 1], evaluation.loss[evaluation.steps - 1],
                      evaluation.images, selection.dataset, CordsFormNames[model->form]));
+  if (evaluation.skipped)
+    PetscCall(CordsLog(context, "images left out: %" PetscInt64_FMT " (evaluation/skipped of %s)\n", evaluation.skipped,
+                       output));
   PetscCall(CordsEvaluationDestroy(&evaluation));
   PetscCall(CordsDatasetDestroy(&dataset));
   PetscCall(CordsModelDestroy(&model));

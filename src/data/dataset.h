@@ -4,6 +4,8 @@
 
 #include "core/context.h"
 #include "data/augment.h"
+#include "data/bytes.h"
+#include "data/decode.h"
 
 typedef PetscInt64 CordsSample; /* number of an image in its split of the dataset */
 
@@ -17,7 +19,7 @@ typedef struct {
   CordsSample count;           /* images in this split */
   PetscInt classes;            /* labels are 0 .. classes-1 */
   PetscInt channels;           /* 1 grey, 3 colour */
-  PetscInt rows, columns;      /* of every image */
+  PetscInt rows, columns;      /* of every image; 0: images are files, JPEG or PNG, of any size */
   float mean[3], deviation[3]; /* normalisation: (value / 255 − mean) / deviation, SPEC section 3 */
   const char *const *class_names;
 } CordsDatasetFacts;
@@ -33,17 +35,41 @@ const CordsDatasetFacts *CordsDatasetGetFacts(CordsDataset dataset);
 /* What is done to its images in training; constant until the dataset is destroyed. */
 const CordsAugmentation *CordsDatasetGetAugmentation(CordsDataset dataset);
 
-/* Pixels [row][column][channel], 0..255, of image i; label of image i.  Not collective. */
+/* Pixels [row][column][channel], 0..255, of image i; label of image i.  For datasets of one size.  Not collective. */
 PetscErrorCode CordsDatasetRead(CordsDataset dataset, CordsSample i, uint8_t *pixels, PetscInt *label);
 
-/* Paths of the files that were read (for digests).  Borrowed. */
+/* The same from any thread; i must be in range.  False: problem says why the image cannot be read. */
+PetscBool CordsDatasetPixels(CordsDataset dataset, CordsSample i, uint8_t *pixels, PetscInt *label,
+                             char problem[CORDS_DECODE_PROBLEM]);
+
+/* For datasets of image files: the file of image i as it is, and its label.  From any thread, each with its own buffer.
+   False: the file cannot be read, and problem says why. */
+PetscBool CordsDatasetFetch(CordsDataset dataset, CordsSample i, CordsBytes *file, PetscInt *label,
+                            char problem[CORDS_DECODE_PROBLEM]);
+/* Bytes of that file, −1 if it cannot be looked at, and the label, without reading it. */
+PetscInt64 CordsDatasetLength(CordsDataset dataset, CordsSample i, PetscInt *label);
+/* Where image i is, for messages: its file, or the dataset and its number.  Any dataset. */
+void CordsDatasetWhere(CordsDataset dataset, CordsSample i, size_t length, char *text);
+
+/* -strict_images: an image that cannot be read or decoded stops the run instead of being left out.  To be called when
+   a command is configured; holds for datasets that are opened after it. */
+PetscErrorCode CordsDatasetStrictFromOptions(void);
+
+/* Image i cannot be used, problem says why.  It is counted and reported once on this rank; with -strict_images that is
+   a user error.  Not collective; from one thread. */
+PetscErrorCode CordsDatasetSkip(CordsDataset dataset, CordsSample i, const char *problem);
+
+/* Images that some rank has left out, sorted.  Collective.  PetscFree by the caller. */
+PetscErrorCode CordsDatasetSkipped(CordsDataset dataset, PetscInt *count, CordsSample **images);
+
+/* Paths of the files that were read (for digests), without archives of images.  Borrowed. */
 PetscErrorCode CordsDatasetFiles(CordsDataset dataset, PetscInt *count, const char *const **paths);
 
 /* Names of all datasets, and what each is (for `cords info datasets`). */
 PetscErrorCode CordsDatasetList(PetscInt *count, const char *const **names, const char *const **abouts);
 
-/* Facts of a dataset that need no file, for error messages and defaults: image channels and classes.
-   Errors (user): unknown name. */
+/* Facts of a dataset that need no file, for error messages and defaults: image channels and classes, 0 where only the
+   files tell.  Errors (user): unknown name. */
 PetscErrorCode CordsDatasetDescribe(const char *name, PetscInt *channels, PetscInt *classes);
 
 #endif

@@ -7,6 +7,12 @@
 
 typedef struct _p_CordsDatasetFile *CordsDatasetFile;
 
+/* Characters of a sentence that names a file or two. */
+enum { CORDS_DATASET_PROBLEM = 2 * PETSC_MAX_PATH_LEN };
+
+/* Some rank found a problem, or none did (all empty): all ranks fail together with the sentence of the first. */
+PetscErrorCode CordsDatasetAgree(CordsContext context, char problem[CORDS_DATASET_PROBLEM]);
+
 /* The first of names[0..count) that exists in `folder`, as a path.
    Errors: no such directory; none of the names is in it. */
 PetscErrorCode CordsDatasetFileFind(CordsContext context, const char *folder, PetscInt count, const char *const names[],

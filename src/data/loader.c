@@ -1,8 +1,7 @@
 #include "data/loader.h"
 
 #include "data/augment.h"
-#include "data/resize.h"
-#include "data/training_image.h"
+#include "data/image_reader.h"
 
 #include <omp.h>
 #include <string.h>
@@ -14,25 +13,20 @@ struct _p_CordsLoader {
   CordsDataset dataset;
   CordsLoaderSettings settings; /* samples > 0 and batch <= samples */
   CordsImageShape shape;        /* of the images for the network */
-  CordsResize resize;
 
   CordsSample *order; /* of an epoch, `count` numbers of the dataset; NULL without shuffling */
   PetscInt order_epoch;
 
   PetscInt share_max; /* images of a batch that are decoded at once, a mixing partner included */
-  uint8_t *pixels;    /* [image] as in the dataset */
   float *mixed;       /* [image] the network's, before mixing */
   PetscInt *labels;   /* [image] */
   CordsSample *samples;
+  char (*problems)[CORDS_DECODE_PROBLEM]; /* [image] empty: none */
   int thread_count;
-  float *work; /* [thread][work_size] */
+  CordsImageReader *readers; /* [thread] */
+  float *work;               /* [thread][work_size] */
   size_t work_size;
 };
-
-static size_t PixelCount(const CordsDatasetFacts *facts)
-{
-  return (size_t)facts->rows * (size_t)facts->columns * (size_t)facts->channels;
-}
 
 static PetscErrorCode CheckSides(MPI_Comm comm, PetscInt rows, PetscInt columns)
 {
@@ -58,15 +52,6 @@ static PetscErrorCode CheckSettings(CordsContext context, const CordsDatasetFact
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Work of one thread: an image as in the dataset, and what resizing or augmenting it needs. */
-static size_t WorkSize(CordsResize resize, const CordsDatasetFacts *facts, CordsImageShape shape)
-{
-  size_t floats =
-      PixelCount(facts) + PetscMax(CordsResizeWorkSize(resize, facts->channels), CordsAugmentWorkSize(shape));
-
-  return PetscMax(floats, CordsTrainingImageWorkBytes(facts->rows, facts->columns, shape) / sizeof(float) + 1);
-}
-
 static PetscErrorCode AllocateBuffers(CordsLoader loader)
 {
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(loader->dataset);
@@ -75,13 +60,16 @@ static PetscErrorCode AllocateBuffers(CordsLoader loader)
   PetscFunctionBegin;
   loader->share_max = (loader->settings.batch - 1) / loader->context->size + 2;
   images = (size_t)loader->share_max;
-  loader->work_size = WorkSize(loader->resize, facts, loader->shape);
-  PetscCall(PetscMalloc1(images * PixelCount(facts), &loader->pixels));
+  loader->work_size = CordsAugmentWorkSize(loader->shape);
   PetscCall(PetscMalloc1(images * CordsImageSize(loader->shape), &loader->mixed));
   PetscCall(PetscMalloc1(images, &loader->labels));
   PetscCall(PetscMalloc1(images, &loader->samples));
+  PetscCall(PetscMalloc1(images, &loader->problems));
   loader->thread_count = omp_get_max_threads();
   PetscCall(PetscMalloc1((size_t)loader->thread_count * loader->work_size, &loader->work));
+  PetscCall(PetscCalloc1((size_t)loader->thread_count, &loader->readers));
+  for (int i = 0; i < loader->thread_count; i++)
+    PetscCall(CordsImageReaderCreate(loader->dataset, loader->shape, loader->settings.augment, &loader->readers[i]));
   if (loader->settings.shuffle) PetscCall(PetscMalloc1((size_t)facts->count, &loader->order));
   loader->order_epoch = -1;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -112,7 +100,6 @@ PetscErrorCode CordsLoaderCreate(CordsContext context, CordsDataset dataset, con
   }
   new_loader->shape =
       (CordsImageShape){.rows = settings->rows, .columns = settings->columns, .channels = facts->channels};
-  PetscCall(CordsResizeCreate(facts->rows, facts->columns, settings->rows, settings->columns, &new_loader->resize));
   PetscCall(AllocateBuffers(new_loader));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -121,9 +108,11 @@ PetscErrorCode CordsLoaderDestroy(CordsLoader *loader)
 {
   PetscFunctionBegin;
   if (!*loader) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCall(CordsResizeDestroy(&(*loader)->resize));
+  for (int i = 0; (*loader)->readers && i < (*loader)->thread_count; i++)
+    PetscCall(CordsImageReaderDestroy(&(*loader)->readers[i]));
+  PetscCall(PetscFree((*loader)->readers));
+  PetscCall(PetscFree((*loader)->problems));
   PetscCall(PetscFree((*loader)->order));
-  PetscCall(PetscFree((*loader)->pixels));
   PetscCall(PetscFree((*loader)->mixed));
   PetscCall(PetscFree((*loader)->labels));
   PetscCall(PetscFree((*loader)->samples));
@@ -170,60 +159,72 @@ static void Shuffle(CordsLoader loader, PetscInt epoch)
   loader->order_epoch = epoch;
 }
 
-/* One image: pixels of the dataset to 0..1 and to the network's size. */
-static void Scale(const CordsDatasetFacts *facts, CordsResize resize, const uint8_t *pixels, float *image, float *work)
-{
-  size_t count = PixelCount(facts);
-
-  for (size_t i = 0; i < count; i++) work[i] = (float)pixels[i] / 255;
-  CordsResizeApply(resize, facts->channels, work, image, work + count);
-}
-
 static void Normalise(const CordsDatasetFacts *facts, size_t pixels, float *image)
 {
   for (size_t i = 0; i < pixels; i++)
     for (PetscInt c = 0; c < facts->channels; c++, image++) *image = (*image - facts->mean[c]) / facts->deviation[c];
 }
 
-/* Read rows first .. first+count-1 of a batch of `total` images (row -1 is the last one): pixels, labels, samples. */
-static PetscErrorCode ReadRows(CordsLoader loader, PetscInt batch, PetscInt first, PetscInt count, PetscInt total)
+/* Which images are rows first .. first+count-1 of a batch of `total` images (row -1 is the last one). */
+static void FindSamples(CordsLoader loader, PetscInt batch, PetscInt first, PetscInt count, PetscInt total)
 {
-  size_t size = PixelCount(CordsDatasetGetFacts(loader->dataset));
-
-  PetscFunctionBegin;
   for (PetscInt i = 0; i < count; i++) {
     CordsSample place = (CordsSample)batch * loader->settings.batch + (first + i + total) % total;
     loader->samples[i] = loader->settings.shuffle ? loader->order[place] : place;
-    PetscCall(
-        CordsDatasetRead(loader->dataset, loader->samples[i], loader->pixels + (size_t)i * size, &loader->labels[i]));
   }
+}
+
+/* One image as the network wants it.  False: it cannot be used, see its problem. */
+static PetscBool MakeImage(CordsLoader loader, PetscInt epoch, CordsSample sample, int thread, float *image,
+                           PetscInt *label, char problem[CORDS_DECODE_PROBLEM])
+{
+  const CordsAugmentation *augmentation = CordsDatasetGetAugmentation(loader->dataset);
+  CordsImageReader reader = loader->readers[thread];
+  CordsRandomKey key = {.seed = loader->context->seed,
+                        .purpose = CORDS_RANDOM_AUGMENT,
+                        .epoch = (uint32_t)epoch,
+                        .sample = (uint64_t)sample};
+
+  if (loader->settings.augment && CordsAugmentOnBytes(augmentation))
+    return CordsImageReadTraining(reader, sample, key, image, label, problem);
+  if (!CordsImageRead(reader, sample, image, label, problem)) return PETSC_FALSE;
+  if (loader->settings.augment)
+    CordsAugmentImage(augmentation, loader->shape, key, image, loader->work + (size_t)thread * loader->work_size);
+  Normalise(CordsDatasetGetFacts(loader->dataset), CordsImagePixels(loader->shape), image);
+  return PETSC_TRUE;
+}
+
+/* An image that cannot be used gives its place to the next one of the dataset that can: the batch keeps its size, and
+   the choice does not depend on ranks. */
+static PetscErrorCode ReplaceImage(CordsLoader loader, PetscInt epoch, PetscInt i, float *image)
+{
+  CordsSample count = CordsDatasetGetFacts(loader->dataset)->count, sample = loader->samples[i];
+
+  PetscFunctionBegin;
+  for (CordsSample tried = 1; loader->problems[i][0]; tried++) {
+    PetscCall(CordsDatasetSkip(loader->dataset, sample, loader->problems[i]));
+    CordsCheckUser(tried < count, PETSC_COMM_SELF, "dataset %s: none of its images can be used",
+                   CordsDatasetGetFacts(loader->dataset)->name);
+    sample = (sample + 1) % count;
+    MakeImage(loader, epoch, sample, 0, image, &loader->labels[i], loader->problems[i]);
+  }
+  loader->samples[i] = sample;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The images that ReadRows has read, as the network wants them. */
-static void MakeImages(CordsLoader loader, PetscInt epoch, PetscInt count, float *images)
+/* The images of loader->samples as the network wants them, and their labels. */
+static PetscErrorCode MakeImages(CordsLoader loader, PetscInt epoch, PetscInt count, float *images)
 {
-  const CordsDatasetFacts *facts = CordsDatasetGetFacts(loader->dataset);
-  const CordsAugmentation *augmentation = CordsDatasetGetAugmentation(loader->dataset);
   size_t size = CordsImageSize(loader->shape);
 
-#pragma omp parallel for schedule(static) num_threads(loader->thread_count)
-  for (PetscInt i = 0; i < count; i++) {
-    CordsRandomKey key = {.seed = loader->context->seed,
-                          .purpose = CORDS_RANDOM_AUGMENT,
-                          .epoch = (uint32_t)epoch,
-                          .sample = (uint64_t)loader->samples[i]};
-    float *image = images + (size_t)i * size, *work = loader->work + (size_t)omp_get_thread_num() * loader->work_size;
-
-    if (loader->settings.augment && CordsAugmentOnBytes(augmentation)) {
-      CordsTrainingImage(augmentation, facts->mean, facts->deviation, facts->rows, facts->columns,
-                         loader->pixels + (size_t)i * PixelCount(facts), loader->shape, key, image, work);
-      continue;
-    }
-    Scale(facts, loader->resize, loader->pixels + (size_t)i * PixelCount(facts), image, work);
-    if (loader->settings.augment) CordsAugmentImage(augmentation, loader->shape, key, image, work);
-    Normalise(facts, size / (size_t)facts->channels, image);
-  }
+  PetscFunctionBegin;
+#pragma omp parallel for schedule(dynamic) num_threads(loader->thread_count)
+  for (PetscInt i = 0; i < count; i++)
+    MakeImage(loader, epoch, loader->samples[i], omp_get_thread_num(), images + (size_t)i * size, &loader->labels[i],
+              loader->problems[i]);
+  for (PetscInt i = 0; i < count; i++)
+    if (loader->problems[i][0]) PetscCall(ReplaceImage(loader, epoch, i, images + (size_t)i * size));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* Labels of `count` images, `labels` being those of the dataset: 1 − share goes to the image before. */
@@ -248,8 +249,8 @@ static PetscErrorCode ReadMixed(CordsLoader loader, PetscInt epoch, PetscInt bat
 
   PetscFunctionBegin;
   PetscCall(CordsLoaderShare(loader, batch, &start, &count, &total));
-  PetscCall(ReadRows(loader, batch, start - 1, count + 1, total));
-  MakeImages(loader, epoch, count + 1, loader->mixed);
+  FindSamples(loader, batch, start - 1, count + 1, total);
+  PetscCall(MakeImages(loader, epoch, count + 1, loader->mixed));
   PetscCall(PetscArraycpy(images, loader->mixed + size, (size_t)count * size));
   for (PetscInt i = 0; i < count; i++)
     CordsAugmentMix(loader->shape, &mix, loader->mixed + (size_t)i * size, images + (size_t)i * size);
@@ -263,8 +264,8 @@ static PetscErrorCode ReadPlain(CordsLoader loader, PetscInt epoch, PetscInt bat
 
   PetscFunctionBegin;
   PetscCall(CordsLoaderShare(loader, batch, &start, &count, &total));
-  PetscCall(ReadRows(loader, batch, start, count, total));
-  MakeImages(loader, epoch, count, images);
+  FindSamples(loader, batch, start, count, total);
+  PetscCall(MakeImages(loader, epoch, count, images));
   MakeLabels(CordsDatasetGetFacts(loader->dataset)->classes, count, loader->labels, NULL, 1, labels);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -287,24 +288,45 @@ PetscErrorCode CordsLoaderRead(CordsLoader loader, PetscInt epoch, PetscInt batc
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsLoaderImage(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns, float *image,
-                                PetscInt *label)
+/* An image in evaluation; problem is empty if all is well. */
+static PetscErrorCode ReadImage(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns, float *image,
+                                PetscInt *label, char problem[CORDS_DECODE_PROBLEM])
 {
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(dataset);
-  CordsResize resize;
-  uint8_t *pixels;
-  float *work;
+  CordsImageShape shape = {.rows = rows, .columns = columns, .channels = facts->channels};
+  CordsImageReader reader;
 
   PetscFunctionBegin;
   PetscCall(CheckSides(PETSC_COMM_SELF, rows, columns));
-  PetscCall(PetscMalloc1(PixelCount(facts), &pixels));
-  PetscCall(CordsDatasetRead(dataset, sample, pixels, label));
-  PetscCall(CordsResizeCreate(facts->rows, facts->columns, rows, columns, &resize));
-  PetscCall(PetscMalloc1(PixelCount(facts) + CordsResizeWorkSize(resize, facts->channels), &work));
-  Scale(facts, resize, pixels, image, work);
-  Normalise(facts, (size_t)rows * (size_t)columns, image);
-  PetscCall(PetscFree(work));
-  PetscCall(PetscFree(pixels));
-  PetscCall(CordsResizeDestroy(&resize));
+  CordsCheckUser(sample >= 0 && sample < facts->count, PETSC_COMM_SELF,
+                 "dataset %s: image %" PetscInt64_FMT " does not exist, the images are 0 to %" PetscInt64_FMT,
+                 facts->name, sample, facts->count - 1);
+  PetscCall(CordsImageReaderCreate(dataset, shape, PETSC_FALSE, &reader));
+  if (CordsImageRead(reader, sample, image, label, problem)) Normalise(facts, (size_t)rows * (size_t)columns, image);
+  PetscCall(CordsImageReaderDestroy(&reader));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsLoaderImage(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns, float *image,
+                                PetscInt *label)
+{
+  char problem[CORDS_DECODE_PROBLEM], where[PETSC_MAX_PATH_LEN] = "";
+
+  PetscFunctionBegin;
+  PetscCall(ReadImage(dataset, sample, rows, columns, image, label, problem));
+  if (problem[0]) CordsDatasetWhere(dataset, sample, sizeof where, where);
+  CordsCheckUser(!problem[0], PETSC_COMM_SELF, "image %" PetscInt64_FMT ", %s, %s", sample, where, problem);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsLoaderImageOrSkip(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns,
+                                      float *image, PetscInt *label, PetscBool *skipped)
+{
+  char problem[CORDS_DECODE_PROBLEM];
+
+  PetscFunctionBegin;
+  PetscCall(ReadImage(dataset, sample, rows, columns, image, label, problem));
+  *skipped = (PetscBool)(problem[0] != '\0');
+  if (*skipped) PetscCall(CordsDatasetSkip(dataset, sample, problem));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

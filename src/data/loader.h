@@ -12,7 +12,7 @@
 typedef struct _p_CordsLoader *CordsLoader;
 
 typedef struct {
-  PetscInt rows, columns; /* of the images the network sees (bilinear resize if the dataset's differ) */
+  PetscInt rows, columns; /* of the images the network sees; how others are fitted to it: data/image_reader.h */
   PetscInt batch;         /* images in a global batch; the last one of an epoch may be smaller */
   CordsSample samples;    /* images used per epoch (a prefix of the permutation), 0 = all */
   PetscBool augment;      /* flip, affine, jitter as the dataset says (training) */
@@ -34,14 +34,20 @@ PetscErrorCode CordsLoaderShare(CordsLoader loader, PetscInt batch, PetscInt *st
 /* This rank's part of a batch.
    images  [image][row][column][channel], normalised float32
    labels  [image][class], soft (one-hot unless mixed)
-   samples [image] numbers in the dataset (may be NULL)
+   samples [image] numbers in the dataset (may be NULL); an image that cannot be used is reported (CordsDatasetSkip)
+           and replaced by the next one of the dataset that can
    Not collective: mixing partners on other ranks are read here again.  */
 PetscErrorCode CordsLoaderRead(CordsLoader loader, PetscInt epoch, PetscInt batch, float *images, float *labels,
                                CordsSample *samples);
 
-/* One image of a dataset as the network sees it in evaluation: resized to rows × columns, normalised.
-   image [row][column][channel].  Not collective. */
+/* One image of a dataset as the network sees it in evaluation: fitted to rows × columns (data/image_reader.h),
+   normalised. image [row][column][channel].  Not collective.  Errors (user): an image that cannot be used. */
 PetscErrorCode CordsLoaderImage(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns, float *image,
                                 PetscInt *label);
+
+/* The same; an image that cannot be used is reported (CordsDatasetSkip) and *skipped is true.  label is set in any
+   case. */
+PetscErrorCode CordsLoaderImageOrSkip(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns,
+                                      float *image, PetscInt *label, PetscBool *skipped);
 
 #endif

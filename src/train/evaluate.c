@@ -101,29 +101,36 @@ static PetscInt Largest(PetscInt classes, const float *logits)
   return best;
 }
 
-/* Images [first, first + n) of this rank. */
-static PetscErrorCode EvaluateBatch(Network *net, CordsDataset dataset, PetscInt64 first, PetscInt n, float *images,
-                                    float *labels, float *logits, CordsEvaluation *evaluation)
+/* Images [first, first + wanted) of this rank; those that cannot be used are left out, the others come together. */
+static PetscErrorCode EvaluateBatch(Network *net, CordsDataset dataset, PetscInt64 first, PetscInt wanted,
+                                    float *images, float *labels, float *logits, CordsEvaluation *evaluation)
 {
   const CordsArchitecture *a = &net->model->architecture;
   size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels;
+  PetscInt n = 0;
 
   PetscFunctionBegin;
-  memset(labels, 0, (size_t)n * a->classes * sizeof(float));
-  for (PetscInt k = 0; k < n; k++) {
+  memset(labels, 0, (size_t)wanted * a->classes * sizeof(float));
+  for (PetscInt64 k = first; k < first + wanted; k++) {
+    PetscBool skipped;
     PetscInt label;
-    PetscCall(CordsLoaderImage(dataset, evaluation->start + first + k, a->image_rows, a->image_columns,
-                               images + (size_t)k * image, &label));
-    labels[k * a->classes + label] = 1;
-    evaluation->label[first + k] = label;
+    PetscCall(CordsLoaderImageOrSkip(dataset, evaluation->start + k, a->image_rows, a->image_columns,
+                                     images + (size_t)n * image, &label, &skipped));
+    evaluation->label[k] = label;
+    evaluation->predicted[k] = skipped ? -1 : 0;
+    if (skipped) continue;
+    labels[n++ * a->classes + label] = 1;
   }
+  evaluation->skipped += wanted - n;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(NetworkLogits(net, n, images, logits));
   for (PetscInt t = 0; t < net->steps; t++) {
     CordsCrossEntropy(CORDS_F32, n, a->classes, logits + (size_t)t * n * a->classes, labels,
                       (PetscInt)evaluation->images, 1, &evaluation->loss[t], &evaluation->accuracy[t], NULL);
   }
-  for (PetscInt k = 0; k < n; k++) {
-    evaluation->predicted[first + k] = Largest(a->classes, logits + ((size_t)(net->steps - 1) * n + k) * a->classes);
+  for (PetscInt64 k = first, used = 0; k < first + wanted; k++) {
+    if (evaluation->predicted[k] < 0) continue;
+    evaluation->predicted[k] = Largest(a->classes, logits + ((size_t)(net->steps - 1) * n + used++) * a->classes);
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -138,6 +145,23 @@ static PetscErrorCode EvaluationCreate(CordsContext context, PetscInt steps, Pet
   PetscCall(PetscCalloc1(steps, &e->loss));
   PetscCall(PetscCalloc1(e->count + 1, &e->predicted));
   PetscCall(PetscCalloc1(e->count + 1, &e->label));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The means were taken over all images: make them those of the images that could be used. */
+static PetscErrorCode LeaveOut(CordsContext context, CordsEvaluation *e)
+{
+  PetscInt64 all = e->images;
+
+  PetscFunctionBegin;
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &e->skipped, 1, MPIU_INT64, MPI_SUM, context->comm));
+  if (e->skipped == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  e->images -= e->skipped;
+  CordsCheckUser(e->images > 0, context->comm, "none of the %" PetscInt64_FMT " images can be used", all);
+  for (PetscInt t = 0; t < e->steps; t++) {
+    e->accuracy[t] *= (double)all / (double)e->images;
+    e->loss[t] *= (double)all / (double)e->images;
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -165,6 +189,7 @@ PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const Cords
   }
   PetscCall(CordsReduceSumF64(context, net.steps, evaluation->accuracy));
   PetscCall(CordsReduceSumF64(context, net.steps, evaluation->loss));
+  PetscCall(LeaveOut(context, evaluation));
   PetscCall(PetscFree3(pixels, labels, logits));
   PetscCall(NetworkDestroy(&net));
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -7,13 +7,14 @@
 #include "train/plan.h"
 
 typedef struct {
-  PetscInt steps;    /* stimulus steps of a recurrent network; 1 for a CNN */
-  PetscInt64 images; /* evaluated on all ranks */
-  double *accuracy;  /* [step], of the whole set, on every rank */
-  double *loss;      /* [step] */
-  PetscInt64 count;  /* images of this rank: the samples [start, start + count) */
+  PetscInt steps;     /* stimulus steps of a recurrent network; 1 for a CNN */
+  PetscInt64 images;  /* evaluated on all ranks, without those that were left out */
+  PetscInt64 skipped; /* images of all ranks that could not be used */
+  double *accuracy;   /* [step], of the whole set, on every rank */
+  double *loss;       /* [step] */
+  PetscInt64 count;   /* images of this rank: the samples [start, start + count) */
   PetscInt64 start;
-  PetscInt64 *predicted, *label; /* [count], at the last step */
+  PetscInt64 *predicted, *label; /* [count], at the last step; predicted −1: left out */
 } CordsEvaluation;
 
 /* settings: rollout and precision; a CNN runs in float32.

@@ -64,6 +64,10 @@ TESTED_ELSEWHERE = {
     "conv/step.c": "tables/test_backends.c",  # the steps of backends without one of their own
     "core/context.c": "unit/core/test_reduce.c",  # fills a struct with rank and size
     "core/log.c": "commands",  # prints
+    "data/archive_file.c": "tables/test_datasets.c",  # CIFAR's archives
+    "data/image_folder.c": "tables/test_datasets.c",
+    "data/members.c": "tables/test_datasets.c",  # folders and tar files, whole and damaged
+    "data/synsets_matlab.c": "unit/data/test_synsets.c",
     "data/decode_jpeg.c": "unit/data/test_decode.c",  # parts of data/decode.h
     "data/decode_png.c": "unit/data/test_decode.c",
     "data/selection.c": "commands",  # the options -dataset, -data, -samples

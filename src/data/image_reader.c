@@ -1,0 +1,217 @@
+#include "data/image_reader.h"
+
+#include "data/resize.h"
+#include "data/training_image.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Of a longer image only the middle is resized: what is cut off anyway must not take memory. */
+enum { ASPECT_MAX = 8 };
+
+struct _p_CordsImageReader {
+  CordsDataset dataset;
+  CordsImageShape shape;
+  PetscBool fast;
+  CordsBytes file, pixels, work;
+  CordsResize resize; /* for the sizes below, and NULL at first */
+  PetscInt rows_in, columns_in, rows_out, columns_out;
+};
+
+PetscErrorCode CordsImageReaderCreate(CordsDataset dataset, CordsImageShape shape, PetscBool fast,
+                                      CordsImageReader *reader)
+{
+  PetscFunctionBegin;
+  PetscCall(PetscNew(reader));
+  (*reader)->dataset = dataset;
+  (*reader)->shape = shape;
+  (*reader)->fast = fast;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsImageReaderDestroy(CordsImageReader *reader)
+{
+  PetscFunctionBegin;
+  if (!*reader) PetscFunctionReturn(PETSC_SUCCESS);
+  CordsBytesFree(&(*reader)->file);
+  CordsBytesFree(&(*reader)->pixels);
+  CordsBytesFree(&(*reader)->work);
+  PetscCall(CordsResizeDestroy(&(*reader)->resize));
+  PetscCall(PetscFree(*reader));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* PETSc's memory is not made for several threads at once; sizes change seldom in comparison with the work. */
+static PetscBool SetResize(CordsImageReader r, PetscInt rows_in, PetscInt columns_in, PetscInt rows_out,
+                           PetscInt columns_out)
+{
+  PetscErrorCode ierr = PETSC_SUCCESS;
+
+  if (r->resize && r->rows_in == rows_in && r->columns_in == columns_in && r->rows_out == rows_out &&
+      r->columns_out == columns_out)
+    return PETSC_TRUE;
+#pragma omp critical(cords_image_resize)
+  {
+    ierr = CordsResizeDestroy(&r->resize);
+    if (!ierr) ierr = CordsResizeCreate(rows_in, columns_in, rows_out, columns_out, &r->resize);
+  }
+  r->rows_in = rows_in;
+  r->columns_in = columns_in;
+  r->rows_out = rows_out;
+  r->columns_out = columns_out;
+  return (PetscBool)!ierr;
+}
+
+/* Resize the part of `pixels` (rows of `stride` pixels) that the reader's resize is made for; the result is in the
+   reader's work, NULL without memory. */
+static float *Resize(CordsImageReader r, const uint8_t *pixels, PetscInt stride)
+{
+  PetscInt channels = r->shape.channels;
+  size_t row = (size_t)r->columns_in * (size_t)channels, in = (size_t)r->rows_in * row;
+  size_t out = (size_t)r->rows_out * (size_t)r->columns_out * (size_t)channels;
+  float *input, *output;
+
+  if (!CordsBytesResize(&r->work, (in + out + CordsResizeWorkSize(r->resize, channels)) * sizeof(float))) return NULL;
+  output = (float *)r->work.bytes;
+  input = output + out;
+  for (PetscInt i = 0; i < r->rows_in; i++)
+    for (size_t k = 0; k < row; k++)
+      input[(size_t)i * row + k] = (float)pixels[(size_t)i * (size_t)stride * (size_t)channels + k] / 255;
+  CordsResizeApply(r->resize, channels, input, output, input + in);
+  return output;
+}
+
+/* Where the middle begins; halves are rounded to even, as torchvision does. */
+static PetscInt Middle(PetscInt whole, PetscInt part)
+{
+  PetscInt half = (whole - part) / 2;
+
+  return half + ((whole - part) % 2 && half % 2);
+}
+
+/* Copy the shape's middle out of the resized image. */
+static void CutCentre(CordsImageReader r, const float *resized, float *image)
+{
+  PetscInt top = Middle(r->rows_out, r->shape.rows), left = Middle(r->columns_out, r->shape.columns);
+  size_t row = (size_t)r->shape.columns * (size_t)r->shape.channels;
+
+  for (PetscInt i = 0; i < r->shape.rows; i++) {
+    const float *from =
+        resized + ((size_t)(top + i) * (size_t)r->columns_out + (size_t)left) * (size_t)r->shape.channels;
+    for (size_t k = 0; k < row; k++) image[(size_t)i * row + k] = from[k];
+  }
+}
+
+/* The size of the whole image from which the shape is cut. */
+static void FindResized(CordsImageShape shape, PetscInt rows, PetscInt columns, PetscInt *rows_out,
+                        PetscInt *columns_out)
+{
+  PetscInt64 rows_min = (8 * (PetscInt64)shape.rows + 3) / 7, columns_min = (8 * (PetscInt64)shape.columns + 3) / 7;
+
+  if (rows_min * columns >= columns_min * rows) { /* rows are short */
+    *rows_out = (PetscInt)rows_min;
+    *columns_out = (PetscInt)(rows_min * columns / rows);
+  } else {
+    *rows_out = (PetscInt)(columns_min * rows / columns);
+    *columns_out = (PetscInt)columns_min;
+  }
+}
+
+/* Pixels of any size to the shape. */
+static PetscBool Fit(CordsImageReader r, const uint8_t *pixels, PetscInt rows, PetscInt columns, float *image)
+{
+  PetscInt used_rows = rows, used_columns = columns, rows_out, columns_out;
+  PetscInt64 rows_max = ASPECT_MAX * (PetscInt64)columns * r->shape.rows / r->shape.columns + 1;
+  PetscInt64 columns_max = ASPECT_MAX * (PetscInt64)rows * r->shape.columns / r->shape.rows + 1;
+  float *resized;
+
+  if (rows > rows_max) used_rows -= (PetscInt)((rows - rows_max) / 2 * 2);
+  if (columns > columns_max) used_columns -= (PetscInt)((columns - columns_max) / 2 * 2);
+  pixels += ((size_t)((rows - used_rows) / 2) * (size_t)columns + (size_t)((columns - used_columns) / 2)) *
+            (size_t)r->shape.channels;
+  FindResized(r->shape, used_rows, used_columns, &rows_out, &columns_out);
+  if (!SetResize(r, used_rows, used_columns, rows_out, columns_out)) return PETSC_FALSE;
+  resized = Resize(r, pixels, columns);
+  if (resized) CutCentre(r, resized, image);
+  return (PetscBool)(resized != NULL);
+}
+
+/* The file of image i decoded into the reader's pixels. */
+static PetscBool LoadFile(CordsImageReader r, CordsSample i, PetscInt side_min, CordsDecodeSize *size, PetscInt *label,
+                          char *problem)
+{
+  if (!CordsDatasetFetch(r->dataset, i, &r->file, label, problem)) return PETSC_FALSE;
+  if (!CordsDecodeSizes(r->file.length, r->file.bytes, side_min, size, problem)) return PETSC_FALSE;
+  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
+  if (!CordsBytesResize(&r->pixels,
+                        (size_t)size->rows_scaled * (size_t)size->columns_scaled * (size_t)r->shape.channels))
+    return PETSC_FALSE;
+  return CordsDecode(r->file.length, r->file.bytes, size, r->shape.channels, r->pixels.bytes, problem);
+}
+
+static PetscBool LoadFixed(CordsImageReader r, CordsSample i, CordsDecodeSize *size, PetscInt *label, char *problem)
+{
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(r->dataset);
+
+  size->rows_scaled = facts->rows;
+  size->columns_scaled = facts->columns;
+  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
+  return (
+      PetscBool)(CordsBytesResize(&r->pixels, (size_t)facts->rows * (size_t)facts->columns * (size_t)facts->channels) &&
+                 CordsDatasetPixels(r->dataset, i, r->pixels.bytes, label, problem));
+}
+
+static PetscBool ReadFile(CordsImageReader r, CordsSample i, float *image, PetscInt *label, char *problem)
+{
+  PetscInt side_min = r->fast ? (8 * PetscMax(r->shape.rows, r->shape.columns) + 3) / 7 : 0;
+  CordsDecodeSize size;
+
+  if (!LoadFile(r, i, side_min, &size, label, problem)) return PETSC_FALSE;
+  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
+  return Fit(r, r->pixels.bytes, size.rows_scaled, size.columns_scaled, image);
+}
+
+static PetscBool ReadFixed(CordsImageReader r, CordsSample i, float *image, PetscInt *label, char *problem)
+{
+  CordsDecodeSize size;
+  float *resized = NULL;
+
+  if (!LoadFixed(r, i, &size, label, problem)) return PETSC_FALSE;
+  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
+  if (SetResize(r, size.rows_scaled, size.columns_scaled, r->shape.rows, r->shape.columns))
+    resized = Resize(r, r->pixels.bytes, size.columns_scaled);
+  for (size_t k = 0; resized && k < CordsImageSize(r->shape); k++) image[k] = resized[k];
+  return (PetscBool)(resized != NULL);
+}
+
+PetscBool CordsImageReadTraining(CordsImageReader reader, CordsSample i, CordsRandomKey key, float *image,
+                                 PetscInt *label, char problem[CORDS_DECODE_PROBLEM])
+{
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(reader->dataset);
+  CordsDecodeSize size;
+
+  problem[0] = '\0';
+  *label = 0;
+  if (!(facts->rows > 0 ? LoadFixed(reader, i, &size, label, problem) : LoadFile(reader, i, 0, &size, label, problem)))
+    return PETSC_FALSE;
+  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
+  if (!CordsBytesResize(&reader->work,
+                        CordsTrainingImageWorkBytes(size.rows_scaled, size.columns_scaled, reader->shape)))
+    return PETSC_FALSE;
+  CordsTrainingImage(CordsDatasetGetAugmentation(reader->dataset), facts->mean, facts->deviation, size.rows_scaled,
+                     size.columns_scaled, reader->pixels.bytes, reader->shape, key, image, reader->work.bytes);
+  problem[0] = '\0'; /* it stood ready for memory that is short */
+  return PETSC_TRUE;
+}
+
+PetscBool CordsImageRead(CordsImageReader reader, CordsSample i, float *image, PetscInt *label,
+                         char problem[CORDS_DECODE_PROBLEM])
+{
+  PetscBool good;
+
+  problem[0] = '\0';
+  *label = 0;
+  good = (CordsDatasetGetFacts(reader->dataset)->rows > 0 ? ReadFixed : ReadFile)(reader, i, image, label, problem);
+  if (good) problem[0] = '\0'; /* it stood ready for memory that is short */
+  return good;
+}
