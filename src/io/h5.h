@@ -46,6 +46,14 @@ PetscErrorCode CordsH5CreateRows(CordsH5 file, const CordsSchema *schema, CordsF
 /* Append `rows` rows.  data: on rank 0. */
 PetscErrorCode CordsH5AppendRows(CordsH5 file, const char *name, PetscInt64 rows, const void *data);
 
+/* Make room for an array of one axis, in one piece, whose values are written later at their place in the file and not
+   through HDF5: for more bytes than fit into memory, and for writing that goes on after an interruption.  type: U8 or
+   I64 (little-endian). */
+PetscErrorCode CordsH5CreateRoom(CordsH5 file, const CordsSchema *schema, CordsFileType type, PetscInt64 size);
+/* Where such an array is: bytes [offset, offset + bytes) of the file.  Errors (user): none of that name in one piece.
+ */
+PetscErrorCode CordsH5Place(CordsH5 file, const char *name, PetscInt64 *offset, PetscInt64 *bytes);
+
 /* Shape of an array; exists is false if there is none of that name.  exists may be NULL: then a missing array is a
    user error that names file and array. */
 PetscErrorCode CordsH5GetShape(CordsH5 file, const char *name, PetscBool *exists, PetscInt *dimensions,

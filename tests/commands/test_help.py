@@ -7,7 +7,7 @@ import unittest
 
 import commands  # tests/support
 
-COMMANDS = ("train", "evaluate", "simulate", "analyse", "convert", "info", "bench")
+COMMANDS = ("train", "evaluate", "simulate", "analyse", "convert", "pack", "info", "bench")
 ANALYSES = ("fixed_points", "stability")
 OPTION = re.compile(r"^  (-\w+) <(.*?)>\s+(\S.*)$")
 
@@ -63,7 +63,7 @@ class Help(commands.Test):
                 self.assertIn("-config", options)
                 foreign = [name for name in options
                            if re.match(r"-(eps|st|ksp|pc|snes|mat|vec|log_view|options|malloc|on_error)", name)
-                           and not name.startswith(("-stability", "-stages", "-state_dict"))]
+                           and not name.startswith(("-stability", "-stages", "-state_dict", "-strict_images"))]
                 self.assertEqual(foreign, [], "PETSc's options")
 
     def test_solvers_of_commands(self):

@@ -67,7 +67,9 @@ TESTED_ELSEWHERE = {
     "data/archive_file.c": "tables/test_datasets.c",  # CIFAR's archives
     "data/image_folder.c": "tables/test_datasets.c",
     "data/members.c": "tables/test_datasets.c",  # folders and tar files, whole and damaged
+    "data/pack_file.c": "unit/data/test_pack.c",  # the layout behind data/pack.h
     "data/synsets_matlab.c": "unit/data/test_synsets.c",
+    "io/h5_room.c": "unit/data/test_pack.c",
     "data/decode_jpeg.c": "unit/data/test_decode.c",  # parts of data/decode.h
     "data/decode_png.c": "unit/data/test_decode.c",
     "data/selection.c": "commands",  # the options -dataset, -data, -samples

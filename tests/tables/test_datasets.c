@@ -7,6 +7,7 @@
 #include "support/folder_cases.h"
 #include "support/idx.h"
 #include "support/imagenet_cases.h"
+#include "support/packed_cases.h"
 #include "support/support.h"
 
 #include "data/dataset.h"
@@ -248,7 +249,7 @@ static const struct {
   void (*check)(const char *dataset);
 } formats[] = {
     {"mnist", CheckIdx},     {"fashion_mnist", CheckIdx}, {"cifar10", CheckCifar},         {"cifar100", CheckCifar},
-    {"folder", CheckFolder}, {"imagenet", CheckImagenet}, {"webdataset", CheckWebdataset},
+    {"folder", CheckFolder}, {"imagenet", CheckImagenet}, {"webdataset", CheckWebdataset}, {"packed", CheckPacked},
 };
 
 static void TestEveryLine(void **state)
