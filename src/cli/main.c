@@ -121,6 +121,7 @@ static PetscErrorCode Run(const char *const words[WORD_COUNT], const char *stray
   }
   PetscCall(CordsConfigCheck());
   PetscCall(command->run(&context, exit_status));
+  PetscCall(CordsContextFinalize(&context));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -75,7 +75,7 @@ void CordsConvCacheDefaultPath(char path[PETSC_MAX_PATH_LEN])
 /* One rank alone. */
 static CordsContextData Alone(void)
 {
-  return (CordsContextData){.comm = PETSC_COMM_SELF, .domain_comm = PETSC_COMM_SELF, .size = 1};
+  return *CordsContextSelf();
 }
 
 static char caught[2048];

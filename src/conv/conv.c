@@ -2,6 +2,7 @@
 
 #include "conv/backend.h"
 #include "conv/choice.h"
+#include "conv/cut_conv.h"
 #include "conv/step.h"
 #include "core/registry.h"
 
@@ -30,6 +31,7 @@ typedef struct {
 } Kernel;
 
 struct _p_CordsConv {
+  CordsCutConv cut; /* does everything where maps are cut; NULL: the rest of this does */
   CordsConvShape shape;
   CordsType type;
   Kernel kernels[SLOT_COUNT];
@@ -158,13 +160,26 @@ PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, cons
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsConvCreateCut(CordsContext context, const CordsConvShape *shape, CordsType type, CordsConv *conv)
+{
+  PetscFunctionBegin;
+  if (context->grid_rows * context->grid_columns == 1) {
+    PetscCall(CordsConvCreate(shape, type, NULL, conv));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(PetscNew(conv));
+  PetscCall(CordsCutConvCreate(context, shape, type, &(*conv)->cut));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsConvDestroy(CordsConv *conv)
 {
   CordsConv c = *conv;
 
   PetscFunctionBegin;
   if (!c) PetscFunctionReturn(PETSC_SUCCESS);
-  for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
+  PetscCall(CordsCutConvDestroy(&c->cut));
+  for (PetscInt slot = 0; slot < SLOT_COUNT && c->kernels[slot].backend; slot++) {
     const Kernel *k = &c->kernels[slot];
     if (SharedWith(c, slot) < 0) PetscCall(k->backend->destroy(k->data));
   }
@@ -176,18 +191,21 @@ PetscErrorCode CordsConvDestroy(CordsConv *conv)
 
 const CordsConvShape *CordsConvGetShape(CordsConv conv)
 {
-  return &conv->shape;
+  return conv->cut ? CordsCutConvGetShape(conv->cut) : &conv->shape;
 }
 
 const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation)
 {
-  return KernelFor(conv, operation, PETSC_MAX_INT)->backend->name;
+  const CordsConv part = conv->cut ? CordsCutConvPart(conv->cut, operation) : conv;
+
+  return part ? KernelFor(part, operation, PETSC_MAX_INT)->backend->name : "none";
 }
 
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 {
   PetscFunctionBegin;
-  for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
+  if (conv->cut) PetscCall(CordsCutConvSetWeights(conv->cut, weights));
+  for (PetscInt slot = 0; slot < SLOT_COUNT && !conv->cut; slot++) {
     const Kernel *k = &conv->kernels[slot];
     if (SharedWith(conv, slot) < 0) PetscCall(k->backend->pack(k->data, weights));
   }
@@ -197,6 +215,10 @@ PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 void CordsConvLaterBytes(CordsConv conv, PetscInt most, double *own, double *shared)
 {
   *own = *shared = 0;
+  if (conv->cut) {
+    CordsCutConvLaterBytes(conv->cut, most, own, shared);
+    return;
+  }
   for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
     const Kernel *one = KernelFor(conv, (CordsConvOperation)operation, 1);
     const Kernel *many = KernelFor(conv, (CordsConvOperation)operation, most);
@@ -231,6 +253,7 @@ PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, c
   CordsFinish finish = CordsFinishPlain(start, period, y);
 
   if (n == 0) return PETSC_SUCCESS; /* a rank without images, here and below */
+  if (conv->cut) return CordsCutConvForwardFrom(conv->cut, n, x, start, period, y);
   if (k->backend->forward) return k->backend->forward(k->data, n, x, start, period, y);
   return k->backend->run(k->data, PETSC_FALSE, n, x, &finish);
 }
@@ -246,6 +269,7 @@ PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy,
   CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
 
   if (n == 0) return PETSC_SUCCESS;
+  if (conv->cut) return CordsCutConvBackwardData(conv->cut, n, dy, dx, accumulate);
   if (k->backend->backward_data) return k->backend->backward_data(k->data, n, dy, dx, accumulate);
   return k->backend->run(k->data, PETSC_TRUE, n, dy, &finish);
 }
@@ -255,6 +279,7 @@ PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *
   const Kernel *k = KernelFor(conv, CORDS_CONV_BACKWARD_WEIGHTS, n);
 
   if (n == 0) return PETSC_SUCCESS;
+  if (conv->cut) return CordsCutConvBackwardWeights(conv->cut, n, x, dy, dw);
   return k->backend->backward_weights(k->data, n, x, dy, dw);
 }
 
@@ -278,7 +303,9 @@ PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law
 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  if (k->backend->run) {
+  if (conv->cut) {
+    PetscCall(CordsCutConvStep(conv->cut, n, law, x, z, period, r, r_next, x_next, mask));
+  } else if (k->backend->run) {
     PetscCall(k->backend->run(k->data, PETSC_FALSE, n, x, &finish));
   } else {
     PetscCall(SynapticWork(conv, n));
@@ -296,7 +323,9 @@ PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvL
 
   PetscFunctionBegin;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  if (k->backend->run) {
+  if (conv->cut) {
+    PetscCall(CordsCutConvStepAdjoint(conv->cut, n, law, du, g, later, mask, lambda, du_before));
+  } else if (k->backend->run) {
     PetscCall(k->backend->run(k->data, PETSC_TRUE, n, du, &finish));
   } else {
     PetscCall(SynapticWork(conv, n));

@@ -7,6 +7,7 @@
 #define CORDS_CONV_CONV_H
 
 #include "core/array.h"
+#include "core/context.h"
 
 typedef struct {
   PetscInt in_rows, in_columns, in_channels;
@@ -26,7 +27,12 @@ CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscIn
 
 /* backend: a name of backends.def, or NULL for the ones of conv/choice.h.  Not collective. */
 PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, const char *backend, CordsConv *conv);
+/* A convolution of whole maps that are cut over the domain group of the context (core/layout): every rank gives and
+   gets its own tiles where others have images, and every function that works on them is collective on the group, with
+   the same n everywhere.  The context is borrowed.  Where the group is one rank it is an ordinary convolution. */
+PetscErrorCode CordsConvCreateCut(CordsContext context, const CordsConvShape *shape, CordsType type, CordsConv *conv);
 PetscErrorCode CordsConvDestroy(CordsConv *conv);
+/* Of a convolution that is cut: tiles in place of maps, and no borders. */
 const CordsConvShape *CordsConvGetShape(CordsConv conv);
 
 /* What a backend is chosen for, one by one. */

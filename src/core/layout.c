@@ -20,5 +20,5 @@ CordsLayout CordsLayoutCut(PetscInt rows, PetscInt columns, PetscInt channels, P
 
 CordsLayout CordsLayoutOf(CordsContext context, PetscInt rows, PetscInt columns, PetscInt channels)
 {
-  return CordsLayoutCut(rows, columns, channels, 1, 1, 0);
+  return CordsLayoutCut(rows, columns, channels, context->grid_rows, context->grid_columns, context->domain_rank);
 }

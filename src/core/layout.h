@@ -9,8 +9,7 @@
          +---------+---------+                 columns [column_start, column_start + column_count)
          | rank 2  | rank 3  |     a rank may own nothing where a map is smaller than the grid
    rows-1+---------+---------+
-
-   Today the grid is 1 × 1; nothing above conv/ uses more than CordsLayoutLocalSize, so it will not notice a cut. */
+ */
 #ifndef CORDS_CORE_LAYOUT_H
 #define CORDS_CORE_LAYOUT_H
 

@@ -58,7 +58,7 @@ static PetscErrorCode AllocateBuffers(CordsLoader loader)
   size_t images;
 
   PetscFunctionBegin;
-  loader->share_max = (loader->settings.batch - 1) / loader->context->size + 2;
+  loader->share_max = (loader->settings.batch - 1) / loader->context->group_size + 2;
   images = (size_t)loader->share_max;
   loader->work_size = CordsAugmentWorkSize(loader->shape);
   PetscCall(PetscMalloc1(images * CordsImageSize(loader->shape), &loader->mixed));
@@ -92,11 +92,11 @@ PetscErrorCode CordsLoaderCreate(CordsContext context, CordsDataset dataset, con
   if (settings->samples == 0) new_loader->settings.samples = facts->count;
   if (settings->batch > new_loader->settings.samples)
     new_loader->settings.batch = (PetscInt)new_loader->settings.samples;
-  if (context->size > new_loader->settings.samples) {
+  if (context->group_size > new_loader->settings.samples) {
     CordsSample samples = new_loader->settings.samples;
     PetscCall(CordsLoaderDestroy(loader));
     CordsUserError(context->comm, "%d ranks for %" PetscInt64_FMT " images: use at most one rank per image",
-                   (int)context->size, samples);
+                   (int)context->group_size, samples);
   }
   new_loader->shape =
       (CordsImageShape){.rows = settings->rows, .columns = settings->columns, .channels = facts->channels};
@@ -128,7 +128,7 @@ PetscInt CordsLoaderBatchCount(CordsLoader loader)
 
 PetscErrorCode CordsLoaderShare(CordsLoader loader, PetscInt batch, PetscInt *start, PetscInt *count, PetscInt *total)
 {
-  PetscInt rank = loader->context->rank, size = loader->context->size, larger;
+  PetscInt rank = loader->context->group_rank, size = loader->context->group_size, larger;
 
   PetscFunctionBegin;
   PetscCheck(batch >= 0 && batch < CordsLoaderBatchCount(loader), PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE,

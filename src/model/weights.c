@@ -1,6 +1,6 @@
 #include "model/weights.h"
 
-#include "conv/choice.h"
+#include "conv/cut_conv.h"
 #include "model/weight_norm.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ PetscErrorCode CordsWeightsPrepare(CordsContext context, const CordsArchitecture
     shapes[k] = a->connections[k].shape;
     types[k] = ImageType(a, k, type);
   }
-  PetscCall(CordsConvChoicePrepare(context, a->connection_count, shapes, types));
+  PetscCall(CordsCutConvPrepare(context, a->connection_count, shapes, types));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -137,7 +137,7 @@ static PetscErrorCode EvaluateBatch(Network *net, CordsDataset dataset, PetscInt
 
 static PetscErrorCode EvaluationCreate(CordsContext context, PetscInt steps, PetscInt64 images, CordsEvaluation *e)
 {
-  CordsLayout share = CordsLayoutCut((PetscInt)images, 1, 1, context->size, 1, context->rank);
+  CordsLayout share = CordsLayoutCut((PetscInt)images, 1, 1, context->group_size, 1, context->group_rank);
 
   PetscFunctionBegin;
   *e = (CordsEvaluation){.steps = steps, .images = images, .start = share.row_start, .count = share.row_count};

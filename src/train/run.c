@@ -60,9 +60,9 @@ static PetscErrorCode CheckSamples(CordsContext context, const CordsRun *run, Co
                    "-%s_samples %" PetscInt64_FMT ": the training split of %s has %" PetscInt64_FMT " images", name,
                    samples, facts->name, facts->count);
     if (samples == 0) samples = facts->count;
-    CordsCheckUser(context->size <= samples, context->comm,
+    CordsCheckUser(context->group_size <= samples, context->comm,
                    "stage %s: %d ranks for %" PetscInt64_FMT " images; use at most one rank per image", name,
-                   (int)context->size, samples);
+                   (int)context->group_size, samples);
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -73,7 +73,7 @@ static PetscErrorCode CheckMemory(CordsContext context, const CordsRun *run)
   PetscFunctionBegin;
   for (PetscInt k = 0; k < run->stage_count; k++) {
     const CordsStageSettings *settings = &run->settings[k];
-    PetscInt batch_local = (settings->batch + context->size - 1) / context->size;
+    PetscInt batch_local = (settings->batch + context->group_size - 1) / context->group_size;
     CordsStage stage;
     if (settings->rollout.memory_limit_bytes <= 0) continue;
     PetscCall(

@@ -164,7 +164,7 @@ static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load
   const CordsRun *run = t->run;
   const CordsStageSettings *settings = &run->settings[t->state.stage];
   const CordsArchitecture *a = &run->architecture;
-  PetscInt batch_local = (settings->batch + t->context->size - 1) / t->context->size;
+  PetscInt batch_local = (settings->batch + t->context->group_size - 1) / t->context->group_size;
   CordsLoaderSettings loading = {.rows = a->image_rows,
                                  .columns = a->image_columns,
                                  .batch = settings->batch,

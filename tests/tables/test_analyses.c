@@ -117,7 +117,13 @@ static void CompareFiles(const char *path_a, const char *path_b, const char *con
 
 static void EveryAnalysis(void **state)
 {
-  CordsContextData alone = {.comm = PETSC_COMM_SELF, .domain_comm = PETSC_COMM_SELF, .size = 1, .seed = 1};
+  CordsContextData alone = {.comm = PETSC_COMM_SELF,
+                            .domain_comm = PETSC_COMM_SELF,
+                            .size = 1,
+                            .group_size = 1,
+                            .grid_rows = 1,
+                            .grid_columns = 1,
+                            .seed = 1};
   const char *const *names;
   PetscInt count;
 

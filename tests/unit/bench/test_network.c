@@ -130,7 +130,8 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(TestTrial), cmocka_un
 
 static int RunAll(void)
 {
-  alone = (CordsContextData){PETSC_COMM_SELF, PETSC_COMM_SELF, 0, 1, support_context.seed};
+  if (CordsContextUncut(PETSC_COMM_SELF, &alone)) return 1;
+  alone.seed = support_context.seed;
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
 

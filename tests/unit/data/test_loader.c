@@ -30,8 +30,15 @@ static CordsLoaderSettings Settings(PetscInt batch)
 /* The context of one rank out of `size`, on this rank alone: what that rank would do. */
 static CordsContextData Alone(PetscMPIInt rank, PetscMPIInt size)
 {
-  return (CordsContextData){
-      .comm = PETSC_COMM_SELF, .domain_comm = PETSC_COMM_SELF, .rank = rank, .size = size, .seed = 5};
+  return (CordsContextData){.comm = PETSC_COMM_SELF,
+                            .domain_comm = PETSC_COMM_SELF,
+                            .rank = rank,
+                            .size = size,
+                            .group_rank = rank,
+                            .group_size = size,
+                            .grid_rows = 1,
+                            .grid_columns = 1,
+                            .seed = 5};
 }
 
 static void TestShare(void **state)

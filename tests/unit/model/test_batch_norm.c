@@ -62,6 +62,8 @@ static double Product(const double *x, const double *d)
   alone.comm = PETSC_COMM_SELF;
   alone.rank = 0;
   alone.size = 1;
+  alone.group_rank = 0;
+  alone.group_size = 1;
   SupportCall(CordsBatchNormStatistics(&alone, CORDS_F64, shape, ITEMS, x, mean, variance, &count));
   CordsBatchNormApply(CORDS_F64, shape, ITEMS, x, mean, variance, weight, bias, PETSC_FALSE, y);
   return NetworkDot(CORDS_F64, COUNT, y, d);

@@ -17,6 +17,8 @@ static CordsContextData Alone(void)
   alone.comm = PETSC_COMM_SELF;
   alone.rank = 0;
   alone.size = 1;
+  alone.group_rank = 0;
+  alone.group_size = 1;
   return alone;
 }
 

@@ -61,6 +61,8 @@ static void TestRanks(void **state)
   alone.comm = PETSC_COMM_SELF;
   alone.rank = 0;
   alone.size = 1;
+  alone.group_rank = 0;
+  alone.group_size = 1;
   SupportCall(CordsDatasetDestroy(&(CordsDataset){RunDataset(&support_context, CORDS_SPLIT_TRAIN)}));
   RunMake("alone", EPOCHS, &run);
   if (support_context.rank == 0) {

@@ -1,0 +1,188 @@
+#include "conv/cut_conv.h"
+
+#include "conv/choice.h"
+#include "conv/cut_shape.h"
+#include "conv/halo.h"
+
+/* One direction: a map's window, and what works on it. */
+typedef struct {
+  CordsHalo halo;
+  CordsArray window; /* T, grown to the images of a call */
+  CordsConv conv;    /* NULL: this rank has nothing to do */
+} Direction;
+
+struct _p_CordsCutConv {
+  CordsCutShape cut;
+  CordsType type;
+  Direction forward, adjoint;
+};
+
+PetscErrorCode CordsCutConvPrepare(CordsContext context, PetscInt count, const CordsConvShape whole[],
+                                   const CordsType types[])
+{
+  const PetscInt ranks = context->grid_rows * context->grid_columns;
+  CordsConvShape *shapes;
+  CordsType *shape_types;
+  PetscInt found = 0;
+
+  PetscFunctionBegin;
+  if (ranks == 1) {
+    PetscCall(CordsConvChoicePrepare(context, count, whole, types));
+    PetscFunctionReturn(PETSC_SUCCESS);
+  }
+  PetscCall(PetscMalloc2((size_t)count * ranks * 2, &shapes, (size_t)count * ranks * 2, &shape_types));
+  for (PetscInt k = 0; k < count * ranks; k++) {
+    const CordsCutShape cut = CordsCutShapeOf(&whole[k / ranks], context->grid_rows, context->grid_columns, k % ranks);
+    if (CordsCutHasForward(&cut)) shape_types[found] = types[k / ranks], shapes[found++] = cut.forward;
+    if (CordsCutHasAdjoint(&cut)) shape_types[found] = types[k / ranks], shapes[found++] = cut.adjoint;
+  }
+  PetscCall(CordsConvChoicePrepare(context, found, shapes, shape_types));
+  PetscCall(PetscFree2(shapes, shape_types));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode DirectionCreate(CordsContext context, const CordsConvShape *part, CordsType type,
+                                      PetscBool has_work, PetscInt rows, PetscInt columns, PetscInt channels,
+                                      const CordsBox *window, Direction *d)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsHaloCreate(context, rows, columns, channels, window, &d->halo));
+  if (has_work) PetscCall(CordsConvCreate(part, type, NULL, &d->conv));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCutConvCreate(CordsContext context, const CordsConvShape *whole, CordsType type, CordsCutConv *conv)
+{
+  CordsCutConv c;
+
+  PetscFunctionBegin;
+  PetscCall(PetscNew(&c));
+  c->type = type;
+  c->cut = CordsCutShapeOf(whole, context->grid_rows, context->grid_columns, context->domain_rank);
+  PetscCall(DirectionCreate(context, &c->cut.forward, type, CordsCutHasForward(&c->cut), whole->in_rows,
+                            whole->in_columns, whole->in_channels, &c->cut.in_window, &c->forward));
+  PetscCall(DirectionCreate(context, &c->cut.adjoint, type, CordsCutHasAdjoint(&c->cut), whole->out_rows,
+                            whole->out_columns, whole->out_channels, &c->cut.out_window, &c->adjoint));
+  *conv = c;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode DirectionDestroy(Direction *d)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsHaloDestroy(&d->halo));
+  PetscCall(CordsArrayDestroy(&d->window));
+  PetscCall(CordsConvDestroy(&d->conv));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCutConvDestroy(CordsCutConv *conv)
+{
+  PetscFunctionBegin;
+  if (!*conv) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(DirectionDestroy(&(*conv)->forward));
+  PetscCall(DirectionDestroy(&(*conv)->adjoint));
+  PetscCall(PetscFree(*conv));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+const CordsConvShape *CordsCutConvGetShape(CordsCutConv conv)
+{
+  return &conv->cut.local;
+}
+
+CordsConv CordsCutConvPart(CordsCutConv conv, CordsConvOperation operation)
+{
+  return operation == CORDS_CONV_BACKWARD_DATA ? conv->adjoint.conv : conv->forward.conv;
+}
+
+PetscErrorCode CordsCutConvSetWeights(CordsCutConv conv, const void *weights)
+{
+  PetscFunctionBegin;
+  if (conv->forward.conv) PetscCall(CordsConvSetWeights(conv->forward.conv, weights));
+  if (conv->adjoint.conv) PetscCall(CordsConvSetWeights(conv->adjoint.conv, weights));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+void CordsCutConvLaterBytes(CordsCutConv conv, PetscInt most, double *own, double *shared)
+{
+  const CordsConv parts[2] = {conv->forward.conv, conv->adjoint.conv};
+
+  *own = *shared = 0;
+  for (int k = 0; k < 2; k++) {
+    double its_own = 0, its_shared = 0;
+    if (parts[k]) CordsConvLaterBytes(parts[k], most, &its_own, &its_shared);
+    *own += its_own;
+    *shared = PetscMax(*shared, its_shared);
+  }
+}
+
+/* The window of a tile for n images. */
+static PetscErrorCode Gather(Direction *d, CordsType type, PetscInt pixels, PetscInt channels, PetscInt n,
+                             const void *tile)
+{
+  PetscFunctionBegin;
+  if (d->window.items < n) {
+    PetscCall(CordsArrayDestroy(&d->window));
+    PetscCall(CordsArrayCreate(type, n, pixels * channels, &d->window));
+  }
+  PetscCall(CordsHaloBegin(d->halo, type, n, tile, d->window.data));
+  PetscCall(CordsHaloEnd(d->halo));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode GatherInputs(CordsCutConv c, PetscInt n, const void *x)
+{
+  return Gather(&c->forward, c->type, CordsBoxPixels(&c->cut.in_window), c->cut.local.in_channels, n, x);
+}
+
+static PetscErrorCode GatherOutputs(CordsCutConv c, PetscInt n, const void *dy)
+{
+  return Gather(&c->adjoint, c->type, CordsBoxPixels(&c->cut.out_window), c->cut.local.out_channels, n, dy);
+}
+
+PetscErrorCode CordsCutConvForwardFrom(CordsCutConv c, PetscInt n, const void *x, const void *start, PetscInt period,
+                                       void *y)
+{
+  PetscFunctionBegin;
+  PetscCall(GatherInputs(c, n, x));
+  if (c->forward.conv) PetscCall(CordsConvForwardFrom(c->forward.conv, n, c->forward.window.data, start, period, y));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCutConvBackwardData(CordsCutConv c, PetscInt n, const void *dy, void *dx, PetscBool accumulate)
+{
+  PetscFunctionBegin;
+  PetscCall(GatherOutputs(c, n, dy));
+  if (c->adjoint.conv) PetscCall(CordsConvBackwardData(c->adjoint.conv, n, c->adjoint.window.data, dx, accumulate));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCutConvBackwardWeights(CordsCutConv c, PetscInt n, const void *x, const void *dy, void *dw)
+{
+  PetscFunctionBegin;
+  PetscCall(GatherInputs(c, n, x));
+  if (c->forward.conv) PetscCall(CordsConvBackwardWeights(c->forward.conv, n, c->forward.window.data, dy, dw));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCutConvStep(CordsCutConv c, PetscInt n, const CordsConvLaw *law, const void *x, const void *z,
+                                PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
+{
+  PetscFunctionBegin;
+  PetscCall(GatherInputs(c, n, x));
+  if (c->forward.conv)
+    PetscCall(CordsConvStep(c->forward.conv, n, law, c->forward.window.data, z, period, r, r_next, x_next, mask));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsCutConvStepAdjoint(CordsCutConv c, PetscInt n, const CordsConvLaw *law, const void *du,
+                                       const void *g, const void *later, const uint16_t *mask, void *lambda,
+                                       void *du_before)
+{
+  PetscFunctionBegin;
+  PetscCall(GatherOutputs(c, n, du));
+  if (c->adjoint.conv)
+    PetscCall(CordsConvStepAdjoint(c->adjoint.conv, n, law, c->adjoint.window.data, g, later, mask, lambda, du_before));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

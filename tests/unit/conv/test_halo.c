@@ -1,0 +1,74 @@
+/* RANKS 1 2 3 4
+   A window holds what its pixels are on whichever rank owns them, for windows that reach over several tiles, lie
+   elsewhere, or are empty; and as many messages and bytes go as are told. */
+#include "conv/halo.h"
+
+#include "core/traffic.h"
+#include "support/domain.h"
+
+enum { ROWS = 7, COLUMNS = 5, CHANNELS = 3, ITEMS = 2 };
+
+static double Value(PetscInt item, PetscInt row, PetscInt column, PetscInt channel)
+{
+  return item * 1000 + row * 100 + column * 10 + channel;
+}
+
+static double *Filled(const CordsBox *box, PetscBool with_values)
+{
+  double *numbers, *next;
+
+  SupportCall(PetscMalloc1(ITEMS * CordsBoxPixels(box) * CHANNELS + 1, &numbers));
+  next = numbers;
+  for (PetscInt n = 0; n < ITEMS; n++)
+    for (PetscInt i = 0; i < box->row_count; i++)
+      for (PetscInt j = 0; j < box->column_count; j++)
+        for (PetscInt c = 0; c < CHANNELS; c++)
+          *next++ = with_values ? Value(n, box->row_start + i, box->column_start + j, c) : -1;
+  return numbers;
+}
+
+static void CheckWindow(const CordsContextData *context, const CordsBox *window)
+{
+  const CordsLayout layout = CordsLayoutOf(context, ROWS, COLUMNS, CHANNELS);
+  const CordsBox tile = CordsBoxOfLayout(&layout);
+  double *own = Filled(&tile, PETSC_TRUE), *found = Filled(window, PETSC_FALSE), *right = Filled(window, PETSC_TRUE);
+  const CordsTraffic before = CordsTrafficSoFar(CORDS_TRAFFIC_HALO);
+  PetscInt64 messages, bytes;
+  CordsTraffic after;
+  CordsHalo halo;
+
+  SupportCall(CordsHaloCreate(context, ROWS, COLUMNS, CHANNELS, window, &halo));
+  for (int again = 0; again < 2; again++) { /* a halo is used many times */
+    SupportCall(CordsHaloBegin(halo, CORDS_F64, ITEMS, own, found));
+    SupportCall(CordsHaloEnd(halo));
+    for (PetscInt k = 0; k < ITEMS * CordsBoxPixels(window) * CHANNELS; k++) assert_true(found[k] == right[k]);
+  }
+  CordsHaloTraffic(halo, CORDS_F64, ITEMS, &messages, &bytes);
+  after = CordsTrafficSoFar(CORDS_TRAFFIC_HALO);
+  assert_int_equal(after.messages - before.messages, 2 * messages);
+  assert_int_equal(after.bytes - before.bytes, 2 * bytes);
+  SupportCall(CordsHaloDestroy(&halo));
+  SupportCall(PetscFree(own));
+  SupportCall(PetscFree(found));
+  SupportCall(PetscFree(right));
+}
+
+static void TestWindows(void **state)
+{
+  SUPPORT_FOR_GRIDS(rows)
+  {
+    const CordsContextData context = SupportDomain(rows);
+    const CordsLayout layout = CordsLayoutOf(&context, ROWS, COLUMNS, CHANNELS);
+    const CordsBox own = CordsBoxOfLayout(&layout), all = {0, ROWS, 0, COLUMNS}, none = {0};
+    CordsBox wider = {own.row_start - 1, own.row_count + 2, own.column_start - 1, own.column_count + 2}, far;
+    wider = CordsBoxIntersect(&wider, &all);
+    far = (CordsBox){(2 * context.rank) % ROWS, 1, context.rank % COLUMNS, 1};
+    CheckWindow(&context, &wider);
+    CheckWindow(&context, &all);
+    CheckWindow(&context, &far);
+    CheckWindow(&context, context.rank % 2 ? &none : &all);
+  }
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestWindows)};
+SUPPORT_MAIN(tests)
