@@ -163,7 +163,7 @@ PetscErrorCode CordsConvCreate(const CordsConvShape *shape, CordsType type, cons
 PetscErrorCode CordsConvCreateCut(CordsContext context, const CordsConvShape *shape, CordsType type, CordsConv *conv)
 {
   PetscFunctionBegin;
-  if (context->grid_rows * context->grid_columns == 1) {
+  if (!CordsContextIsCut(context)) {
     PetscCall(CordsConvCreate(shape, type, NULL, conv));
     PetscFunctionReturn(PETSC_SUCCESS);
   }

@@ -53,7 +53,8 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
 
 /* Products instead of choices, because these would keep the compiler from using vectors. */
 #define DEFINE_MEAN(T, M, TO, FROM, suffix)                                                                            \
-  static void MeanReluAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, M *features)             \
+  static void MeanReluAdd##suffix(PetscInt n, PetscInt pixels, PetscInt all, PetscInt channels, const T *x,            \
+                                  M *features)                                                                         \
   {                                                                                                                    \
     _Pragma("omp parallel for schedule(static) if (n > 1)") for (PetscInt k = 0; k < n; k++)                           \
     {                                                                                                                  \
@@ -67,12 +68,13 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
           sum[c] += (double)((M)(value > 0) * value);                                                                  \
         }                                                                                                              \
       }                                                                                                                \
-      for (PetscInt c = 0; c < channels; c++) features[(size_t)k * channels + c] += (M)(sum[c] / pixels);              \
+      for (PetscInt c = 0; c < channels; c++) features[(size_t)k * channels + c] += (M)(sum[c] / all);                 \
     }                                                                                                                  \
   }                                                                                                                    \
-  static void MeanReluAdjointAdd##suffix(PetscInt n, PetscInt pixels, PetscInt channels, const T *x, const M *d, M *g) \
+  static void MeanReluAdjointAdd##suffix(PetscInt n, PetscInt pixels, PetscInt all, PetscInt channels, const T *x,     \
+                                         const M *d, M *g)                                                             \
   {                                                                                                                    \
-    const M weight = (M)1 / (M)pixels;                                                                                 \
+    const M weight = (M)1 / (M)all;                                                                                    \
     _Pragma("omp parallel for schedule(static) if (n > 1)") for (PetscInt k = 0; k < n; k++)                           \
     {                                                                                                                  \
       const M *from = d + (size_t)k * channels;                                                                        \
@@ -86,13 +88,14 @@ PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, Pet
 
 CORDS_FOR_NUMBER_TYPES(DEFINE_MEAN)
 
-void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x, void *features)
+void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt all, PetscInt channels, const void *x,
+                      void *features)
 {
-  CORDS_BY_NUMBER_TYPE(type, MeanReluAdd, n, pixels, channels, x, features);
+  CORDS_BY_NUMBER_TYPE(type, MeanReluAdd, n, pixels, all, channels, x, features);
 }
 
-void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x,
-                             const void *dfeatures, void *g)
+void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt all, PetscInt channels,
+                             const void *x, const void *dfeatures, void *g)
 {
-  CORDS_BY_NUMBER_TYPE(type, MeanReluAdjointAdd, n, pixels, channels, x, dfeatures, g);
+  CORDS_BY_NUMBER_TYPE(type, MeanReluAdjointAdd, n, pixels, all, channels, x, dfeatures, g);
 }

@@ -10,11 +10,13 @@ PetscErrorCode CordsPoolForward(const CordsConvShape *shape, CordsType type, Pet
 /* dx += Pᵀ dy */
 PetscErrorCode CordsPoolAdjoint(const CordsConvShape *shape, CordsType type, PetscInt n, const void *dy, void *dx);
 
-/* features [item][channel] += mean over pixels of max(x, 0), x [item][pixel][channel]; summed in float64.
-   features, dfeatures and g are of CordsTypeMaster(type). */
-void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x, void *features);
+/* features [item][channel] += Σ over pixels of max(x, 0) / all, x [item][pixel][channel]; summed in float64.  all:
+   pixels of the map, of which these are a part; then the features of all parts add up to the mean.  features, dfeatures
+   and g are of CordsTypeMaster(type). */
+void CordsMeanReluAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt all, PetscInt channels, const void *x,
+                      void *features);
 /* g += its adjoint at x, with relu'(0) = 0 */
-void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt channels, const void *x,
-                             const void *dfeatures, void *g);
+void CordsMeanReluAdjointAdd(CordsType type, PetscInt n, PetscInt pixels, PetscInt all, PetscInt channels,
+                             const void *x, const void *dfeatures, void *g);
 
 #endif

@@ -15,6 +15,19 @@ PetscErrorCode CordsContextUncut(MPI_Comm comm, CordsContextData *context)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+CordsContext CordsContextSelf(void)
+{
+  static CordsContextData self;
+
+  self = (CordsContextData){.comm = PETSC_COMM_SELF,
+                            .domain_comm = PETSC_COMM_SELF,
+                            .size = 1,
+                            .group_size = 1,
+                            .grid_rows = 1,
+                            .grid_columns = 1};
+  return &self;
+}
+
 /* The grid whose parts of a square map have the shortest borders: as square as the number allows, rows first. */
 static void SquareGrid(PetscInt ranks, PetscInt *rows, PetscInt *columns)
 {

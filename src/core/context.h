@@ -26,5 +26,12 @@ PetscErrorCode CordsContextFinalize(CordsContextData *context);
 
 /* A context whose ranks are each a domain group of their own.  Collective on comm; nothing to finalize. */
 PetscErrorCode CordsContextUncut(MPI_Comm comm, CordsContextData *context);
+/* That of this rank alone. */
+CordsContext CordsContextSelf(void);
+
+static inline PetscBool CordsContextIsCut(CordsContext context)
+{
+  return (PetscBool)(context->grid_rows * context->grid_columns > 1);
+}
 
 #endif

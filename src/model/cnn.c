@@ -321,8 +321,8 @@ PetscErrorCode CordsCnnForward(CordsCnn cnn, PetscInt n, const float *images, Pe
   PetscCall(StemForward(cnn, images, training));
   for (PetscInt i = 0; i < a->area_count; i++) PetscCall(AreaForward(cnn, i, training));
   memset(cnn->features.data, 0, (size_t)n * last->channels * CordsTypeSize(cnn->type));
-  CordsMeanReluAdd(cnn->type, n, pixels, last->channels, x, cnn->features.data);
-  CordsMeanReluAdd(cnn->type, n, pixels, last->channels, y, cnn->features.data);
+  CordsMeanReluAdd(cnn->type, n, pixels, pixels, last->channels, x, cnn->features.data);
+  CordsMeanReluAdd(cnn->type, n, pixels, pixels, last->channels, y, cnn->features.data);
   PetscCall(CordsConvForward(Conv(cnn, a->readout), n, cnn->features.data, logits, PETSC_FALSE));
   AddReadoutBias(cnn, logits);
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -421,8 +421,8 @@ static PetscErrorCode ReadoutBackward(CordsCnn cnn, const void *dlogits, void *d
     dbias[k % a->classes] += cnn->type == CORDS_F64 ? (float)((const double *)dlogits)[k] : ((const float *)dlogits)[k];
   }
   PetscCall(ConvBackward(cnn, a->readout, cnn->features.data, dlogits, d, PETSC_FALSE));
-  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, last->channels, x->rate.data, d, x->rate_gradient.data);
-  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, last->channels, y->rate.data, d, y->rate_gradient.data);
+  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, pixels, last->channels, x->rate.data, d, x->rate_gradient.data);
+  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, pixels, last->channels, y->rate.data, d, y->rate_gradient.data);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -1,11 +1,22 @@
 /* What depends on the images only: inp = pool(inp_conv(image)), S inp, V_0 inp.  Constant during a phase, so computed
    once, and its gradients are carried back once, summed over the time steps. */
-#include "conv/pool.h"
+#include "core/box.h"
 #include "model/system_private.h"
+
+/* Numbers of this rank in a map. */
+static PetscInt LocalSize(CordsSystem system, PetscInt rows, PetscInt columns, PetscInt channels)
+{
+  const CordsLayout layout = CordsLayoutOf(system->context, rows, columns, channels);
+
+  return CordsLayoutLocalSize(&layout);
+}
 
 PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *input)
 {
   const CordsArchitecture *a = &system->model->architecture;
+  const PetscInt channels = a->stem_channels, neurons = CordsSystemNeurons(system, 0);
+  const CordsConvShape pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, channels, channels,
+                                                 PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);
   CordsType master = CordsTypeMaster(system->type);
   CordsInput in;
 
@@ -13,15 +24,15 @@ PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *
   PetscCall(PetscNew(&in));
   in->system = system;
   in->batch = batch;
-  in->pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, a->stem_channels, a->stem_channels,
-                                PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);
-  PetscCall(CordsArrayCreate(master, batch, a->image_rows * a->image_columns * a->image_channels, &in->images));
-  PetscCall(CordsArrayCreate(master, batch, a->stem_rows * a->stem_columns * a->stem_channels, &in->stem));
-  PetscCall(CordsArrayCreate(master, batch, a->input_rows * a->input_columns * a->stem_channels, &in->inp));
-  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->skip));
-  PetscCall(CordsArrayCreate(master, batch, CordsSystemNeurons(system, 0), &in->skip_gradient));
-  PetscCall(CordsArrayCreate(system->type, batch, CordsSystemNeurons(system, 0), &in->drive));
-  PetscCall(CordsArrayCreate(master, batch, CordsSystemNeurons(system, 0), &in->drive_gradient));
+  if (a->pool_kernel > 0) PetscCall(CordsCutPoolCreate(system->context, &pool, master, &in->pool));
+  PetscCall(CordsArrayCreate(master, batch, LocalSize(system, a->image_rows, a->image_columns, a->image_channels),
+                             &in->images));
+  PetscCall(CordsArrayCreate(master, batch, LocalSize(system, a->stem_rows, a->stem_columns, channels), &in->stem));
+  PetscCall(CordsArrayCreate(master, batch, LocalSize(system, a->input_rows, a->input_columns, channels), &in->inp));
+  PetscCall(CordsArrayCreate(system->type, batch, neurons, &in->skip));
+  PetscCall(CordsArrayCreate(master, batch, neurons, &in->skip_gradient));
+  PetscCall(CordsArrayCreate(system->type, batch, neurons, &in->drive));
+  PetscCall(CordsArrayCreate(master, batch, neurons, &in->drive_gradient));
   *input = in;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -30,6 +41,7 @@ PetscErrorCode CordsInputDestroy(CordsInput *input)
 {
   PetscFunctionBegin;
   if (!*input) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(CordsCutPoolDestroy(&(*input)->pool));
   PetscCall(CordsArrayDestroy(&(*input)->images));
   PetscCall(CordsArrayDestroy(&(*input)->stem));
   PetscCall(CordsArrayDestroy(&(*input)->inp));
@@ -51,11 +63,24 @@ static void ZeroArray(CordsArray *array)
   memset(array->data, 0, (size_t)array->items * (size_t)array->elements * CordsTypeSize(array->type));
 }
 
-static void ConvertImages(CordsInput input, const float *images)
+/* This rank's tiles of the images, in M. */
+static PetscErrorCode TakeImages(CordsInput input, const float *images)
 {
-  size_t numbers = (size_t)input->images.items * (size_t)input->images.elements;
+  const CordsArchitecture *a = &input->system->model->architecture;
+  const CordsLayout layout = CordsLayoutOf(input->system->context, a->image_rows, a->image_columns, a->image_channels);
+  const CordsBox whole = {0, a->image_rows, 0, a->image_columns}, own = CordsBoxOfLayout(&layout);
+  const size_t numbers = (size_t)input->images.items * (size_t)input->images.elements;
+  CordsArray tiles = {0};
 
+  PetscFunctionBegin;
+  if (CordsContextIsCut(input->system->context)) {
+    PetscCall(CordsArrayCreate(CORDS_F32, input->batch, input->images.elements, &tiles));
+    CordsBoxCopy(&own, input->batch, (size_t)a->image_channels * sizeof(float), &whole, images, &own, tiles.data);
+    images = tiles.data;
+  }
   CordsConvert(CORDS_F32, input->images.type, numbers, images, input->images.data);
+  PetscCall(CordsArrayDestroy(&tiles));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* One convolution of inp, computed in M. */
@@ -79,14 +104,14 @@ PetscErrorCode CordsInputSet(CordsInput input, const float *images)
   const void *stem = input->images.data;
 
   PetscFunctionBegin;
-  ConvertImages(input, images);
+  PetscCall(TakeImages(input, images));
   if (a->stem >= 0) {
     PetscCall(CordsConvForward(CordsSystemConv(system, a->stem), input->batch, input->images.data, input->stem.data,
                                PETSC_FALSE));
     stem = input->stem.data;
   }
   if (a->pool_kernel > 0) {
-    PetscCall(CordsPoolForward(&input->pool, system->master, input->batch, stem, input->inp.data));
+    PetscCall(CordsCutPoolForward(input->pool, input->batch, stem, input->inp.data));
   } else {
     memcpy(input->inp.data, stem, (size_t)input->batch * input->inp.elements * CordsTypeSize(system->master));
   }
@@ -124,7 +149,7 @@ PetscErrorCode CordsInputGradient(CordsInput input)
   if (a->stem >= 0) {
     PetscCall(CordsArrayCreate(system->master, input->batch, input->stem.elements, &dstem));
     if (a->pool_kernel > 0)
-      PetscCall(CordsPoolAdjoint(&input->pool, system->master, input->batch, dinp.data, dstem.data));
+      PetscCall(CordsCutPoolAdjoint(input->pool, input->batch, dinp.data, dstem.data));
     else
       memcpy(dstem.data, dinp.data, (size_t)input->batch * dinp.elements * CordsTypeSize(system->master));
     PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, a->stem), input->batch, input->images.data, dstem.data,

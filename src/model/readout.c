@@ -1,16 +1,28 @@
 /* Read-out: the spatial mean of the last two areas through a linear classifier. */
 #include "conv/pool.h"
+#include "core/reduce.h"
 #include "model/system_private.h"
+
+/* Pixels of this rank in an area. */
+static PetscInt OwnPixels(CordsSystem system, PetscInt area)
+{
+  return system->layouts[area].row_count * system->layouts[area].column_count;
+}
 
 PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *last, const void *before, void *features)
 {
-  const CordsAreaShape *area = &system->model->architecture.areas[system->model->architecture.area_count - 1];
-  PetscInt pixels = area->rows * area->columns;
+  const PetscInt area = system->model->architecture.area_count - 1, own = OwnPixels(system, area);
+  const CordsAreaShape *shape = &system->model->architecture.areas[area];
+  const PetscInt all = shape->rows * shape->columns, count = n * shape->channels;
 
   PetscFunctionBegin;
-  memset(features, 0, (size_t)n * area->channels * CordsTypeSize(system->master));
-  CordsMeanReluAdd(system->type, n, pixels, area->channels, last, features);
-  CordsMeanReluAdd(system->type, n, pixels, area->channels, before, features);
+  memset(features, 0, (size_t)count * CordsTypeSize(system->master));
+  CordsMeanReluAdd(system->type, n, own, all, shape->channels, last, features);
+  CordsMeanReluAdd(system->type, n, own, all, shape->channels, before, features);
+  if (system->master == CORDS_F64)
+    PetscCall(CordsReduceSumF64(&system->group, count, features));
+  else
+    PetscCall(CordsReduceSumF32(&system->group, count, features));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -20,7 +32,8 @@ PetscErrorCode CordsSystemFeaturesAdjoint(CordsSystem system, PetscInt area, Pet
   const CordsAreaShape *shape = &system->model->architecture.areas[area];
 
   PetscFunctionBegin;
-  CordsMeanReluAdjointAdd(system->type, n, shape->rows * shape->columns, shape->channels, r, dfeatures, g);
+  CordsMeanReluAdjointAdd(system->type, n, OwnPixels(system, area), shape->rows * shape->columns, shape->channels, r,
+                          dfeatures, g);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -41,8 +54,10 @@ PetscErrorCode CordsSystemLogitsBackward(CordsSystem system, PetscInt n, const v
   CordsConv conv = CordsSystemConv(system, a->readout);
 
   PetscFunctionBegin;
-  PetscCall(CordsConvBackwardWeights(conv, n, features, dlogits, CordsWeightsGradient(system->weights, a->readout)));
-  CordsSumPeriodic(system->master, n, 1, (size_t)a->classes, dlogits, system->readout_bias_gradient.data);
+  if (system->context->domain_rank == 0) { /* all ranks of a group have the same features; gradients are summed later */
+    PetscCall(CordsConvBackwardWeights(conv, n, features, dlogits, CordsWeightsGradient(system->weights, a->readout)));
+    CordsSumPeriodic(system->master, n, 1, (size_t)a->classes, dlogits, system->readout_bias_gradient.data);
+  }
   PetscCall(CordsConvBackwardData(conv, n, dlogits, dfeatures, PETSC_FALSE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -4,18 +4,28 @@
 
 PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *system)
 {
+  return CordsSystemCreateCut(CordsContextSelf(), model, type, system);
+}
+
+PetscErrorCode CordsSystemCreateCut(CordsContext context, CordsModel model, CordsType type, CordsSystem *system)
+{
   const CordsArchitecture *a = &model->architecture;
   CordsSystem s;
 
   PetscFunctionBegin;
   PetscCheck(model->form == CORDS_FORM_RECURRENT, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "not a recurrent network");
   PetscCall(PetscNew(&s));
+  s->context = context;
+  PetscCall(CordsContextUncut(context->domain_comm, &s->group));
   s->model = model;
   s->type = type;
   s->master = CordsTypeMaster(type);
   PetscCall(CordsAreaTypeFind("rate", &s->kind));
   for (PetscInt i = 0; i < a->area_count; i++) {
-    PetscInt neurons = CordsAreaNeurons(&a->areas[i]);
+    const CordsAreaShape *shape = &a->areas[i];
+    PetscInt neurons;
+    s->layouts[i] = CordsLayoutOf(context, shape->rows, shape->columns, shape->channels);
+    neurons = CordsLayoutLocalSize(&s->layouts[i]);
     s->offsets[i + 1] = s->offsets[i] + neurons;
     s->laws[i].alpha = (double)CordsArchitectureAlpha(a, i);
     PetscCall(CordsArrayCreate(type, 1, neurons, &s->biases[i]));
@@ -23,7 +33,7 @@ PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *
   }
   PetscCall(CordsArrayCreate(s->master, 1, a->classes, &s->readout_bias));
   PetscCall(CordsArrayCreate(s->master, 1, a->classes, &s->readout_bias_gradient));
-  PetscCall(CordsWeightsCreate(model, type, &s->weights));
+  PetscCall(CordsWeightsCreateCut(context, model, type, &s->weights));
   PetscCall(CordsSystemSetPhi(s, a->phi, 0));
   PetscCall(CordsSystemUpdate(s));
   *system = s;
@@ -47,6 +57,11 @@ PetscErrorCode CordsSystemDestroy(CordsSystem *system)
   PetscCall(PetscFree(s));
   *system = NULL;
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+CordsContext CordsSystemContext(CordsSystem system)
+{
+  return system->context;
 }
 
 CordsModel CordsSystemModel(CordsSystem system)
@@ -122,13 +137,17 @@ PetscErrorCode CordsSystemWork(CordsSystem system, CordsWork which, size_t numbe
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Visit every neuron of an area in both orders: PyTorch's [channel][row][column] and ours [row][column][channel]. */
-#define FOR_EACH_NEURON(area, body)                                                                                    \
-  for (PetscInt c_ = 0, torch = 0; c_ < (area)->channels; c_++)                                                        \
-    for (PetscInt p_ = 0; p_ < (area)->rows * (area)->columns; p_++, torch++) {                                        \
-      PetscInt ours = p_ * (area)->channels + c_;                                                                      \
-      body;                                                                                                            \
-    }
+/* Visit every neuron of this rank in an area in both orders: PyTorch's [channel][row][column] of the whole area and
+   ours, [row][column][channel] of the tile. */
+#define FOR_EACH_NEURON(layout, body)                                                                                  \
+  for (PetscInt c_ = 0; c_ < (layout)->channels; c_++)                                                                 \
+    for (PetscInt i_ = 0; i_ < (layout)->row_count; i_++)                                                              \
+      for (PetscInt j_ = 0; j_ < (layout)->column_count; j_++) {                                                       \
+        const PetscInt torch =                                                                                         \
+            (c_ * (layout)->rows + (layout)->row_start + i_) * (layout)->columns + (layout)->column_start + j_;        \
+        const PetscInt ours = (i_ * (layout)->column_count + j_) * (layout)->channels + c_;                            \
+        body;                                                                                                          \
+      }
 
 static void SetNumber(CordsType type, void *array, PetscInt k, double value)
 {
@@ -163,8 +182,7 @@ PetscErrorCode CordsSystemUpdate(CordsSystem system)
   PetscCall(CordsWeightsUpdate(system->weights));
   for (PetscInt i = 0; i < model->architecture.area_count; i++) {
     const float *bias = BiasTensor(model, i)->data;
-    FOR_EACH_NEURON(&model->architecture.areas[i],
-                    SetNumber(system->type, system->biases[i].data, ours, (double)bias[torch]))
+    FOR_EACH_NEURON(&system->layouts[i], SetNumber(system->type, system->biases[i].data, ours, (double)bias[torch]))
   }
   for (PetscInt k = 0; k < model->architecture.classes; k++) {
     SetNumber(system->master, system->readout_bias.data, k, (double)readout_bias[k]);
@@ -196,7 +214,7 @@ PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
   }
   for (PetscInt i = 0; i < model->architecture.area_count; i++) {
     part = gradient + (BiasTensor(model, i)->data - model->values);
-    FOR_EACH_NEURON(&model->architecture.areas[i],
+    FOR_EACH_NEURON(&system->layouts[i],
                     part[torch] += (float)GetNumber(system->master, system->bias_gradients[i].data, ours))
   }
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -22,6 +22,10 @@ typedef struct _p_CordsLinearisation *CordsLinearisation;
 
 /* The model (of recurrent form) is borrowed.  φ is that of the architecture until changed. */
 PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *system);
+/* The same with the maps of image, stem and areas cut over the context's domain group (core/layout): states, drives,
+   biases and images in the system are this rank's tiles, and everything that convolves, reads out or takes images is
+   collective on the group.  Linearisations are of whole maps only.  The context is borrowed. */
+PetscErrorCode CordsSystemCreateCut(CordsContext context, CordsModel model, CordsType type, CordsSystem *system);
 PetscErrorCode CordsSystemDestroy(CordsSystem *system);
 
 /* Take over changed parameters. */
@@ -29,12 +33,14 @@ PetscErrorCode CordsSystemUpdate(CordsSystem system);
 /* slope: of PReLU for negative arguments; else ignored. */
 PetscErrorCode CordsSystemSetPhi(CordsSystem system, CordsPhi phi, PetscReal slope);
 
+CordsContext CordsSystemContext(CordsSystem system);
 CordsModel CordsSystemModel(CordsSystem system);
 CordsWeights CordsSystemWeights(CordsSystem system);
 CordsType CordsSystemType(CordsSystem system);
-PetscInt CordsSystemOffset(CordsSystem system, PetscInt area); /* area_count gives the number of neurons */
+/* Neurons of this rank: in the areas before (area_count: in all), in an area, in the largest area. */
+PetscInt CordsSystemOffset(CordsSystem system, PetscInt area);
 PetscInt CordsSystemNeurons(CordsSystem system, PetscInt area);
-PetscInt CordsSystemLargestArea(CordsSystem system); /* neurons of the largest area */
+PetscInt CordsSystemLargestArea(CordsSystem system);
 /* state of n items, each a copy of the one item in `one` (both of M) */
 void CordsSystemRepeat(CordsSystem system, PetscInt n, const void *one, void *state);
 /* Part of an area in a state (of M) of n items. */
@@ -43,7 +49,8 @@ void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscIn
 /* What depends on the images only (inp, S inp, V_0 inp), for `batch` images. */
 PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *input);
 PetscErrorCode CordsInputDestroy(CordsInput *input);
-/* images: float32 [batch][row][column][channel] whatever the system's type; call again after CordsSystemUpdate. */
+/* images: float32 [batch][row][column][channel] whatever the system's type, whole on every rank of a domain group; call
+   again after CordsSystemUpdate. */
 PetscErrorCode CordsInputSet(CordsInput input, const float *images);
 PetscInt CordsInputBatch(CordsInput input);
 

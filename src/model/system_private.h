@@ -3,7 +3,9 @@
 #ifndef CORDS_MODEL_SYSTEM_PRIVATE_H
 #define CORDS_MODEL_SYSTEM_PRIVATE_H
 
+#include "conv/cut_pool.h"
 #include "conv/pointwise.h"
+#include "core/layout.h"
 #include "model/area_type.h"
 #include "model/system.h"
 
@@ -19,6 +21,8 @@ typedef enum {
 } CordsWork;
 
 struct _p_CordsSystem {
+  CordsContext context;   /* borrowed */
+  CordsContextData group; /* the ranks of the domain group, for sums over them */
   CordsModel model;       /* borrowed */
   CordsType type, master; /* T, M */
   CordsWeights weights;
@@ -29,6 +33,7 @@ struct _p_CordsSystem {
   CordsArray biases[CORDS_AREAS_MAX];         /* conv_bias as [row][column][channel], T */
   CordsArray bias_gradients[CORDS_AREAS_MAX]; /* the same order, M */
   CordsArray readout_bias, readout_bias_gradient;
+  CordsLayout layouts[CORDS_AREAS_MAX];
   PetscInt offsets[CORDS_AREAS_MAX + 1];
   CordsArray work[CORDS_WORK_COUNT];
 };
@@ -36,7 +41,7 @@ struct _p_CordsSystem {
 struct _p_CordsInput {
   CordsSystem system; /* borrowed */
   PetscInt batch;
-  CordsConvShape pool;
+  CordsCutPool pool;
   CordsArray images, stem, inp;             /* M; as given, after inp_conv, after pooling */
   CordsArray skip, drive;                   /* T: S inp, V_0 inp */
   CordsArray skip_gradient, drive_gradient; /* M: with respect to the last two */

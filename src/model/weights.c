@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include "conv/choice.h"
 #include "conv/cut_conv.h"
 #include "model/weight_norm.h"
 
@@ -38,10 +39,16 @@ PetscErrorCode CordsWeightsPrepare(CordsContext context, const CordsArchitecture
     types[k] = ImageType(a, k, type);
   }
   PetscCall(CordsCutConvPrepare(context, a->connection_count, shapes, types));
+  PetscCall(CordsConvChoicePrepare(context, 1, &shapes[a->readout], &types[a->readout]));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights)
+{
+  return CordsWeightsCreateCut(CordsContextSelf(), model, type, weights);
+}
+
+PetscErrorCode CordsWeightsCreateCut(CordsContext context, CordsModel model, CordsType type, CordsWeights *weights)
 {
   const CordsArchitecture *a = &model->architecture;
   PetscInt largest = 0;
@@ -53,7 +60,8 @@ PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights
   for (PetscInt k = 0; k < a->connection_count; k++) {
     const CordsConvShape *shape = &a->connections[k].shape;
     PetscInt size = shape->out_channels * RowLength(shape);
-    PetscCall(CordsConvCreate(shape, ImageType(a, k, type), NULL, &(*weights)->convs[k]));
+    PetscCall(CordsConvCreateCut(k == a->readout ? CordsContextSelf() : context, shape, ImageType(a, k, type),
+                                 &(*weights)->convs[k]));
     largest = PetscMax(largest, size);
   }
   PetscCall(CordsArrayCreate((*weights)->type, 1, largest, &(*weights)->work));

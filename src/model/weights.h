@@ -17,6 +17,8 @@ PetscErrorCode CordsWeightsPrepare(CordsContext context, const CordsArchitecture
    convolution) or once per step on few numbers (read-out) has CordsTypeMaster(type).  The model is borrowed and must
    outlive the weights. */
 PetscErrorCode CordsWeightsCreate(CordsModel model, CordsType type, CordsWeights *weights);
+/* The same for maps that are cut over the context's domain group (CordsConvCreateCut); the read-out is not. */
+PetscErrorCode CordsWeightsCreateCut(CordsContext context, CordsModel model, CordsType type, CordsWeights *weights);
 PetscErrorCode CordsWeightsDestroy(CordsWeights *weights);
 
 /* Recompute w from g and v; call after the parameters have changed. */

@@ -38,6 +38,7 @@ static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, cons
   const CordsArchitecture *a = &model->architecture;
   CordsPlanTask task;
   CordsPlan plan;
+  PetscInt neurons;
 
   PetscFunctionBegin;
   memset(net, 0, sizeof *net);
@@ -49,14 +50,16 @@ static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, cons
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsWeightsPrepare(context, a, settings->type));
-  PetscCall(CordsSystemCreate(model, settings->type, &net->system));
+  PetscCall(CordsSystemCreateCut(context, model, settings->type, &net->system));
+  neurons = CordsSystemOffset(net->system, a->area_count);
   task = (CordsPlanTask){.batch = net->batch, .spontaneous = a->spontaneous_steps, .steps = net->steps};
   plan = CordsPlanFast(net->system, &task);
+  PetscCallMPI(MPI_Bcast(&plan, sizeof plan, MPI_BYTE, 0, context->domain_comm)); /* the first has the largest tiles */
   net->batch = plan.images;
   PetscCall(CordsRolloutCreate(net->system, settings->name[0] ? settings->name : NULL, &plan,
                                PetscMax(net->steps, a->spontaneous_steps), PETSC_FALSE, &net->rollout));
-  PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &net->baseline));
-  PetscCall(CordsArrayCreate(CORDS_F32, net->batch, CordsArchitectureNeurons(a), &net->state));
+  PetscCall(CordsArrayCreate(CORDS_F32, 1, neurons, &net->baseline));
+  PetscCall(CordsArrayCreate(CORDS_F32, net->batch, neurons, &net->state));
   PetscCall(CordsRolloutSpontaneous(net->rollout, a->spontaneous_steps, net->baseline.data));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -186,6 +189,10 @@ PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const Cords
     PetscInt n = (PetscInt)PetscMin(net.batch, evaluation->count - first);
     PetscCall(EvaluateBatch(&net, dataset, first, n, pixels, labels, logits, evaluation));
     PetscCall(CordsProgressUpdate(context, &progress, first + n, NULL));
+  }
+  if (context->domain_rank > 0) { /* all ranks that share images know these; the first tells */
+    memset(evaluation->accuracy, 0, (size_t)net.steps * sizeof *evaluation->accuracy);
+    memset(evaluation->loss, 0, (size_t)net.steps * sizeof *evaluation->loss);
   }
   PetscCall(CordsReduceSumF64(context, net.steps, evaluation->accuracy));
   PetscCall(CordsReduceSumF64(context, net.steps, evaluation->loss));

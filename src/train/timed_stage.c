@@ -35,7 +35,8 @@ PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline)
     stage->settings.loss_steps = 0; /* there are none that could be logged */
   } else {
     PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, stage->settings.rollout.type));
-    PetscCall(CordsTrialCreate(stage->model, &stage->settings, stage->batch_local, with_baseline, &ways->trial));
+    PetscCall(CordsTrialCreate(stage->context, stage->model, &stage->settings, stage->batch_local, with_baseline,
+                               &ways->trial));
   }
   stage->data = ways;
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -27,10 +27,16 @@ struct _p_CordsTrial {
   double spontaneous; /* S so far */
 };
 
+/* Of this rank, in all areas. */
+static PetscInt Neurons(CordsTrial t)
+{
+  return CordsSystemOffset(t->system, CordsSystemModel(t->system)->architecture.area_count);
+}
+
 /* The process's memory beside the rollout that is not there yet: what learning takes, inputs, states. */
 static double OtherBytes(CordsTrial t, PetscInt batch_local)
 {
-  double states = 2.0 * CordsArchitectureNeurons(&CordsSystemModel(t->system)->architecture);
+  double states = 2.0 * Neurons(t);
 
   return CordsPlanLearningBytes(t->system, batch_local, PETSC_MAX_INT) +
          CordsPlanInputBytes(t->system, t->cost.plan.images) + sizeof(float) * states;
@@ -45,13 +51,15 @@ static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *setting
                             .record = PETSC_TRUE};
   t->cost.plan = CordsPlanFast(t->system, &t->task);
   PetscCall(CordsPlanMake(t->system, &t->task, settings->memory_limit_bytes, OtherBytes(t, batch_local), &t->cost));
+  /* the ranks that share images run the same blocks; the first has the largest tiles */
+  PetscCallMPI(MPI_Bcast(&t->cost, sizeof t->cost, MPI_BYTE, 0, CordsSystemContext(t->system)->domain_comm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode CreateRollout(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
 {
   const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
-  PetscInt images, neurons = CordsArchitectureNeurons(a);
+  PetscInt images, neurons = Neurons(t);
 
   PetscFunctionBegin;
   PetscCall(MakePlan(t, settings, batch_local));
@@ -66,8 +74,8 @@ static PetscErrorCode CreateRollout(CordsTrial t, const CordsRolloutSettings *se
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
-                                PetscBool with_baseline, CordsTrial *trial)
+PetscErrorCode CordsTrialCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
+                                PetscInt batch_local, PetscBool with_baseline, CordsTrial *trial)
 {
   const CordsArchitecture *a = &model->architecture;
   CordsTrial t;
@@ -84,7 +92,7 @@ PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *sett
   t->spontaneous_weight = (double)settings->spontaneous_weight;
   t->return_steps = with_baseline && t->spontaneous_weight > 0 ? a->return_steps : 0;
   CordsRampWeights(t->loss_steps, t->weights);
-  PetscCall(CordsSystemCreate(model, settings->rollout.type, &t->system));
+  PetscCall(CordsSystemCreateCut(context, model, settings->rollout.type, &t->system));
   PetscCall(CreateRollout(t, &settings->rollout, batch_local));
   *trial = t;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -128,9 +136,9 @@ static PetscInt ReturnFirst(CordsTrial t)
 static double ReturnShare(CordsTrial t, PetscInt area)
 {
   PetscInt counted = t->task.steps + 1 - ReturnFirst(t);
-  double areas = CordsSystemModel(t->system)->architecture.area_count;
+  const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
 
-  return 1.0 / ((double)counted * areas * CordsSystemNeurons(t->system, area) * t->total);
+  return 1.0 / ((double)counted * a->area_count * CordsAreaNeurons(&a->areas[area]) * t->total);
 }
 
 /* One state among those an observer is shown, as float32 in `work` if it is not. */
@@ -233,9 +241,10 @@ static PetscErrorCode PartGradient(CordsTrial t, PetscInt n, const float *images
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The sums over all parts of the batch put together. */
+/* The sums over all parts of the batch put together.  All ranks of a domain group know the losses; the first tells. */
 static void FinishMetrics(CordsTrial t, CordsMetrics *metrics)
 {
+  if (CordsSystemContext(t->system)->domain_rank > 0) *metrics = (CordsMetrics){0};
   for (PetscInt k = 0; k < t->loss_steps; k++) metrics->loss += t->weights[k] / t->loss_steps * metrics->loss_t[k];
   metrics->accuracy = metrics->accuracy_t[t->loss_steps - 1];
   metrics->spontaneous = t->spontaneous;

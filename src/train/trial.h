@@ -8,9 +8,11 @@
 typedef struct _p_CordsTrial *CordsTrial;
 
 /* with_baseline: spontaneous phase before and return phase after the stimulus (stages 4, 5), or the stimulus alone from
-   r = 0 (stage 3).  The return phase is left out where spontaneous_weight is 0. */
-PetscErrorCode CordsTrialCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
-                                PetscBool with_baseline, CordsTrial *trial);
+   r = 0 (stage 3).  The return phase is left out where spontaneous_weight is 0.  The network is cut over the context's
+   domain group, on which everything here is collective; images and labels are the same on all its ranks, and gradient
+   and metrics are parts that add up over it. */
+PetscErrorCode CordsTrialCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
+                                PetscInt batch_local, PetscBool with_baseline, CordsTrial *trial);
 PetscErrorCode CordsTrialDestroy(CordsTrial *trial);
 
 /* How a batch is run and what memory it takes, one line for the log.  PetscFree(*text) by the caller. */

@@ -71,8 +71,8 @@ static void CheckMeanRelu(CordsType type)
   double tolerance = type == CORDS_F64 ? 1e-15 : 1e-6;
 
   NetworkSet(type, x.data, 5, 0); /* relu'(0) = 0 */
-  CordsMeanReluAdd(type, N, PIXELS, CHANNELS, x.data, f.data);
-  CordsMeanReluAdjointAdd(type, N, PIXELS, CHANNELS, x.data, d.data, g.data);
+  CordsMeanReluAdd(type, N, PIXELS, PIXELS, CHANNELS, x.data, f.data);
+  CordsMeanReluAdjointAdd(type, N, PIXELS, PIXELS, CHANNELS, x.data, d.data, g.data);
   for (size_t n = 0; n < N; n++) {
     for (size_t c = 0; c < CHANNELS; c++) {
       double sum = 0;
