@@ -99,9 +99,9 @@ PetscErrorCode CordsBenchCan(CordsBench bench, const char *benchmark, CordsType 
 PetscErrorCode CordsBenchShare(CordsBench bench, PetscInt images)
 {
   PetscFunctionBegin;
-  CordsCheckUser(images >= bench->context->size, PETSC_COMM_WORLD,
+  CordsCheckUser(images >= bench->context->group_size, PETSC_COMM_WORLD,
                  "bench: a batch of %d images cannot be dealt to %d ranks; start it on fewer", (int)images,
-                 (int)bench->context->size);
+                 (int)bench->context->group_size);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

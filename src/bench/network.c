@@ -38,14 +38,14 @@ static void SetImages(const CordsArchitecture *a, PetscInt first, CordsBenchNetw
 PetscErrorCode CordsBenchNetworkCreate(CordsContext context, const CordsArchitecture *architecture, CordsType type,
                                        PetscInt batch, CordsBenchNetwork *network)
 {
-  PetscInt first = batch * context->rank / context->size;
+  PetscInt first = batch * context->group_rank / context->group_size;
 
   PetscFunctionBegin;
   memset(network, 0, sizeof *network);
   network->context = context;
   network->type = type;
   network->total = batch;
-  network->batch = batch * (context->rank + 1) / context->size - first;
+  network->batch = batch * (context->group_rank + 1) / context->group_size - first;
   PetscCall(CordsModelCreate(architecture, CORDS_FORM_RECURRENT, &network->model));
   PetscCall(CordsModelInitialise(network->model, context->seed));
   SetBiases(network->model);
@@ -94,7 +94,7 @@ PetscErrorCode CordsBenchTrialCreate(CordsBenchNetwork *network)
 
   PetscFunctionBegin;
   PetscCall(CordsWeightsPrepare(network->context, a, network->type));
-  PetscCall(CordsSystemCreate(network->model, network->type, &network->system));
+  PetscCall(CordsSystemCreateCut(network->context, network->model, network->type, &network->system));
   network->plan = CordsPlanFast(network->system, &task);
   PetscCall(CordsPlanMake(network->system, &task, 0, TrialBytes(a, network->plan.images), &cost));
   network->plan = cost.plan;

@@ -1,6 +1,8 @@
 #!/bin/bash
-# One rank with N threads beside N ranks with one thread each: the same training step by cords bench gradient, in turn.
-# Prints one line per number type: the rate of the ranks over that of the threads, median and range over the rounds.
+# The same training step by cords bench gradient in four ways, in turn: one rank with one thread, one rank with N threads,
+# N ranks with one thread each that split the batch, and N that split the rows and columns of each image.
+# Prints one line per number type and way of N: its rate over N times that of one rank with one thread (1: twice as fast
+# with two), median and range over the rounds.
 #
 #   src/bench/ranks.sh [-n N] [-rounds R] [-cords PROGRAM] [options of cords bench gradient]
 #
@@ -25,31 +27,36 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 rates=$(mktemp)
 trap 'rm -f "$rates"' EXIT
 
-measure() { # WAY COMMAND...: how the rows of gradient begin is said in src/bench/table.c
-  local way=$1 printed
-  shift
-  printed=$("$@" "$cords" bench gradient -repetitions 1 "${options[@]}")
+options=("$@")
+measure() { # WAY THREADS COMMAND...: how the rows of gradient begin is said in src/bench/table.c
+  local way=$1 threads=$2 printed
+  shift 2
+  printed=$(env OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" "$@" -repetitions 1 "${options[@]}")
   awk -v way="$way" '$1 == "gradient" && match($0, /[0-9.]+ GFLOP\/s/) { print way, $2, substr($0, RSTART) }' \
     <<< "$printed" >> "$rates"
 }
 
-options=("$@")
 for (( round = 0; round < rounds; round++ )); do
-  measure threads env OMP_NUM_THREADS="$number" OPENBLAS_NUM_THREADS="$number"
-  measure ranks env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 mpirun -n "$number"
+  measure one 1 "$cords" bench gradient
+  measure threads "$number" "$cords" bench gradient
+  measure batch 1 mpirun -n "$number" "$cords" bench gradient
+  measure domain 1 mpirun -n "$number" "$cords" bench gradient -domain_ranks "$number"
 done
 
-sort -s -k2,2 "$rates" | awk -v number="$number" '
-  $1 == "threads" { threads[$2, ++threads_count[$2]] = $3; types[$2] }
-  $1 == "ranks" { ranks[$2, ++ranks_count[$2]] = $3 }
+awk -v number="$number" '
+  { rate[$1, $2, ++count[$1, $2]] = $3; types[$2] }
   END {
-    for (type in types) {
-      rounds = threads_count[type]
-      for (k = 1; k <= rounds; k++) ratio[k] = ranks[type, k] / threads[type, k]
-      for (i = 1; i <= rounds; i++)
-        for (k = i + 1; k <= rounds; k++)
-          if (ratio[k] < ratio[i]) { held = ratio[i]; ratio[i] = ratio[k]; ratio[k] = held }
-      printf "%s training step: %d ranks with one thread each %.2f x the rate of one rank with %d threads (%.2f to %.2f, rounds: %d)\n",
-             type, number, ratio[int((rounds + 1) / 2)], number, ratio[1], ratio[rounds], rounds
-    }
-  }' | sort -r
+    words["threads"] = "one rank with " number " threads"
+    words["batch"] = number " ranks that split the batch"
+    words["domain"] = number " ranks that split each image"
+    for (type in types)
+      for (way in words) {
+        rounds = count[way, type]
+        for (k = 1; k <= rounds; k++) ratio[k] = rate[way, type, k] / (number * rate["one", type, k])
+        for (i = 1; i <= rounds; i++)
+          for (k = i + 1; k <= rounds; k++)
+            if (ratio[k] < ratio[i]) { held = ratio[i]; ratio[i] = ratio[k]; ratio[k] = held }
+        printf "%-4s %-28s %.2f of %d times one rank with one thread (%.2f to %.2f, rounds: %d)\n", type, words[way],
+               ratio[int((rounds + 1) / 2)], number, ratio[1], ratio[rounds], rounds
+      }
+  }' "$rates" | sort -r

@@ -37,7 +37,10 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 
 static PetscErrorCode Run(CordsContext context, int *exit_status)
 {
-  return analysis->run(context);
+  PetscFunctionBegin;
+  PetscCall(CordsContextCheckUncut(context, "cords analyse"));
+  PetscCall(analysis->run(context));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 const CordsCommandType cords_command_analyse = {.name = "analyse",

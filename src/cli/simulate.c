@@ -223,6 +223,7 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   Trial trial;
 
   PetscFunctionBegin;
+  PetscCall(CordsContextCheckUncut(context, "cords simulate"));
   PetscCall(CordsModelLoad(context, checkpoint, &model));
   CordsCheckUser(model->form == CORDS_FORM_RECURRENT, PETSC_COMM_WORLD,
                  "%s: holds a CNN (%s form), which has no dynamics; give the model.h5 of a finished training",

@@ -28,6 +28,15 @@ CordsContext CordsContextSelf(void)
   return &self;
 }
 
+PetscErrorCode CordsContextCheckUncut(CordsContext context, const char *what)
+{
+  PetscFunctionBegin;
+  CordsCheckUser(!CordsContextIsCut(context), context->comm,
+                 "-domain_ranks %" PetscInt_FMT ": %s works on whole images; leave -domain_ranks and -domain_grid out",
+                 context->grid_rows * context->grid_columns, what);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* The grid whose parts of a square map have the shortest borders: as square as the number allows, rows first. */
 static void SquareGrid(PetscInt ranks, PetscInt *rows, PetscInt *columns)
 {

@@ -29,6 +29,9 @@ PetscErrorCode CordsContextUncut(MPI_Comm comm, CordsContextData *context);
 /* That of this rank alone. */
 CordsContext CordsContextSelf(void);
 
+/* Error (user) where images are cut: `what` works on whole images. */
+PetscErrorCode CordsContextCheckUncut(CordsContext context, const char *what);
+
 static inline PetscBool CordsContextIsCut(CordsContext context)
 {
   return (PetscBool)(context->grid_rows * context->grid_columns > 1);

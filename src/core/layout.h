@@ -29,10 +29,25 @@ CordsLayout CordsLayoutCut(PetscInt rows, PetscInt columns, PetscInt channels, P
 /* The layout of a map on the domain group of the context. */
 CordsLayout CordsLayoutOf(CordsContext context, PetscInt rows, PetscInt columns, PetscInt channels);
 
-/* Numbers of this rank's part of one map. */
+/* Pixels and numbers of this rank's part of one map. */
+static inline PetscInt CordsLayoutLocalPixels(const CordsLayout *layout)
+{
+  return layout->row_count * layout->column_count;
+}
 static inline PetscInt CordsLayoutLocalSize(const CordsLayout *layout)
 {
-  return layout->row_count * layout->column_count * layout->channels;
+  return CordsLayoutLocalPixels(layout) * layout->channels;
 }
+
+/* Visit every number of this rank's part of a map in both orders: `torch` is its place in PyTorch's
+   [channel][row][column] of the whole map, `ours` in [row][column][channel] of the part. */
+#define CORDS_LAYOUT_FOR_EACH(layout, torch, ours)                                                                     \
+  for (PetscInt c_ = 0; c_ < (layout)->channels; c_++)                                                                 \
+    for (PetscInt i_ = 0; i_ < (layout)->row_count; i_++)                                                              \
+      for (PetscInt                                                                                                    \
+               j_ = 0,                                                                                                 \
+               torch = (c_ * (layout)->rows + (layout)->row_start + i_) * (layout)->columns + (layout)->column_start,  \
+               ours = i_ * (layout)->column_count * (layout)->channels + c_;                                           \
+           j_ < (layout)->column_count; j_++, torch++, ours += (layout)->channels)
 
 #endif

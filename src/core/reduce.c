@@ -1,6 +1,7 @@
 #include "core/reduce.h"
 
 #include "core/layout.h"
+#include "core/traffic.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,24 @@ static PetscErrorCode Parts(CordsContext context, PetscInt count, PetscMPIInt **
 
 /* Below this many numbers one message of everything costs less than two of parts. */
 enum { SMALL = 4096 };
+
+PetscInt64 CordsReduceBytes(PetscMPIInt size, PetscMPIInt rank, PetscInt count, size_t number_bytes,
+                            PetscInt64 *messages)
+{
+  const PetscInt64 others = size - 1;
+  const CordsLayout part = CordsLayoutCut(count, 1, 1, size, 1, rank);
+
+  *messages = count == 0 ? 0 : count <= SMALL ? others : 2 * others;
+  if (count <= SMALL) return others * count * (PetscInt64)number_bytes;
+  return ((PetscInt64)count - part.row_count + others * part.row_count) * (PetscInt64)number_bytes;
+}
+
+static void CountSum(CordsContext context, PetscInt count, size_t number_bytes)
+{
+  PetscInt64 messages, bytes = CordsReduceBytes(context->size, context->rank, count, number_bytes, &messages);
+
+  CordsTrafficCount(CORDS_TRAFFIC_SUM, messages, bytes);
+}
 
 #define DEFINE_SUM(T, suffix, mpi_type)                                                                                \
   /* Everybody gets everything and adds it up. */                                                                      \
@@ -45,6 +64,7 @@ enum { SMALL = 4096 };
                                                                                                                        \
     PetscFunctionBegin;                                                                                                \
     if (context->size == 1 || count == 0) PetscFunctionReturn(PETSC_SUCCESS);                                          \
+    CountSum(context, count, sizeof(T));                                                                               \
     if (count <= SMALL) {                                                                                              \
       PetscCall(SumSmall##suffix(context, count, values));                                                             \
       PetscFunctionReturn(PETSC_SUCCESS);                                                                              \

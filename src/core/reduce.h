@@ -10,4 +10,9 @@
 PetscErrorCode CordsReduceSumF32(CordsContext context, PetscInt count, float *values);
 PetscErrorCode CordsReduceSumF64(CordsContext context, PetscInt count, double *values);
 
+/* Bytes that a rank of `size` sends to others for a sum, and in how many messages if each of them gets what it needs
+   from each in one. */
+PetscInt64 CordsReduceBytes(PetscMPIInt size, PetscMPIInt rank, PetscInt count, size_t number_bytes,
+                            PetscInt64 *messages);
+
 #endif

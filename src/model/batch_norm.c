@@ -85,8 +85,9 @@ typedef struct {
    of E x² − (E x)². */
 static void Join(PetscInt channels, double count, const double *mean, const double *squares, Spread *whole)
 {
-  const double share = count > 0 ? count / (whole->count + count) : 0;
+  const double share = count / (whole->count + count);
 
+  if (count == 0) return; /* a rank without images or pixels */
   for (PetscInt c = 0; c < channels; c++) {
     const double difference = mean[c] - whole->mean[c];
     whole->mean[c] += share * difference;

@@ -1,7 +1,10 @@
 #include "model/cnn.h"
 
+#include "conv/cut_pool.h"
 #include "conv/pointwise.h"
 #include "conv/pool.h"
+#include "core/box.h"
+#include "core/reduce.h"
 #include "model/batch_norm.h"
 #include "model/weights.h"
 
@@ -30,11 +33,13 @@ typedef struct {
 
 struct _p_CordsCnn {
   CordsContext context;
+  CordsContextData group; /* the ranks that share images */
   CordsModel model;
   CordsType type;
   PetscInt batch, n; /* capacity; items of the last forward pass */
   CordsWeights weights;
-  CordsConvShape pool;
+  CordsCutPool pool;
+  CordsLayout layouts[CORDS_AREAS_MAX];
   CordsArray images, raw_stem, stem, inp, features;
   Norm stem_norm;
   Area areas[CORDS_AREAS_MAX];
@@ -47,7 +52,7 @@ static CordsConv Conv(CordsCnn cnn, PetscInt connection)
 
 static size_t Numbers(CordsCnn cnn, PetscInt area)
 {
-  return (size_t)cnn->n * (size_t)CordsAreaNeurons(&cnn->model->architecture.areas[area]);
+  return (size_t)cnn->n * (size_t)CordsLayoutLocalSize(&cnn->layouts[area]);
 }
 
 /* --- making one --- */
@@ -65,11 +70,13 @@ static CordsTensor *Tensor(CordsModel model, const char *layer, PetscInt number,
   return k < 0 ? NULL : &model->tensors[k];
 }
 
-static PetscErrorCode NormCreate(CordsModel model, const char *layer, PetscInt number, PetscInt pixels,
-                                 PetscInt channels, Norm *norm)
+static PetscErrorCode NormCreate(CordsModel model, const char *layer, PetscInt number, const CordsLayout *layout,
+                                 Norm *norm)
 {
+  const PetscInt channels = layout->channels;
+
   PetscFunctionBegin;
-  norm->shape = (CordsBatchNormShape){.pixels = pixels, .channels = channels};
+  norm->shape = (CordsBatchNormShape){.pixels = CordsLayoutLocalPixels(layout), .channels = channels};
   norm->weight = Tensor(model, layer, number, "weight");
   norm->bias = Tensor(model, layer, number, "bias");
   norm->running_mean = Tensor(model, layer, number, "running_mean");
@@ -81,28 +88,49 @@ static PetscErrorCode NormCreate(CordsModel model, const char *layer, PetscInt n
 static PetscErrorCode AreaCreate(CordsCnn cnn, PetscInt i, PetscInt *skip_count)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
-  const CordsAreaShape *shape = &a->areas[i];
+  const CordsLayout *layout = &cnn->layouts[i], *below = layout - 1;
+  const PetscInt neurons = CordsLayoutLocalSize(layout);
   Area *area = &cnn->areas[i];
-  PetscInt neurons = CordsAreaNeurons(shape), pixels = shape->rows * shape->columns;
   CordsArray *const maps[] = {&area->drive, &area->between, &area->response, &area->rate, &area->rate_gradient};
 
   PetscFunctionBegin;
   for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(maps); k++) {
     PetscCall(CordsArrayCreate(cnn->type, cnn->batch, neurons, maps[k]));
   }
-  if (i > 0) PetscCall(CordsArrayCreate(cnn->type, cnn->batch, CordsAreaNeurons(shape - 1), &area->input));
+  if (i > 0) PetscCall(CordsArrayCreate(cnn->type, cnn->batch, CordsLayoutLocalSize(below), &area->input));
   if (a->skip[i] >= 0 && cnn->model->form == CORDS_FORM_BATCHNORM) {
-    PetscCall(CordsArrayCreate(cnn->type, cnn->batch, CordsAreaNeurons(shape - 1), &area->raw_skip));
-    PetscCall(NormCreate(cnn->model, "skip_norm", (*skip_count)++, shape[-1].rows * shape[-1].columns,
-                         shape[-1].channels, &area->skip_norm));
+    PetscCall(CordsArrayCreate(cnn->type, cnn->batch, CordsLayoutLocalSize(below), &area->raw_skip));
+    PetscCall(NormCreate(cnn->model, "skip_norm", (*skip_count)++, below, &area->skip_norm));
   }
   if (cnn->model->form == CORDS_FORM_BATCHNORM) {
-    PetscCall(NormCreate(cnn->model, "area_norm", i, pixels, shape->channels, &area->norm));
-    PetscCall(NormCreate(cnn->model, "area_nrm2", i, pixels, shape->channels, &area->nrm2));
+    PetscCall(NormCreate(cnn->model, "area_norm", i, layout, &area->norm));
+    PetscCall(NormCreate(cnn->model, "area_nrm2", i, layout, &area->nrm2));
   } else {
     PetscCall(CordsArrayCreate(cnn->type, 1, neurons, &area->area_bias));
     PetscCall(CordsArrayCreate(cnn->type, 1, neurons, &area->conv_bias));
   }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Maps before the areas: images, stem, its pooling. */
+static PetscErrorCode StemCreate(CordsCnn c)
+{
+  const CordsArchitecture *a = &c->model->architecture;
+  const PetscInt channels = a->stem_channels;
+  const CordsLayout images = CordsLayoutOf(c->context, a->image_rows, a->image_columns, a->image_channels);
+  const CordsLayout stem = CordsLayoutOf(c->context, a->stem_rows, a->stem_columns, channels);
+  const CordsLayout inp = CordsLayoutOf(c->context, a->input_rows, a->input_columns, channels);
+  const CordsConvShape pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, channels, channels,
+                                                 PetscMax(a->pool_kernel, 1), PetscMax(a->pool_stride, 1));
+
+  PetscFunctionBegin;
+  if (a->pool_kernel > 0) PetscCall(CordsCutPoolCreate(c->context, &pool, c->type, &c->pool));
+  PetscCall(CordsArrayCreate(c->type, c->batch, CordsLayoutLocalSize(&images), &c->images));
+  PetscCall(CordsArrayCreate(c->type, c->batch, CordsLayoutLocalSize(&stem), &c->raw_stem));
+  PetscCall(CordsArrayCreate(c->type, c->batch, CordsLayoutLocalSize(&stem), &c->stem));
+  PetscCall(CordsArrayCreate(c->type, c->batch, CordsLayoutLocalSize(&inp), &c->inp));
+  if (a->stem >= 0 && c->model->form == CORDS_FORM_BATCHNORM)
+    PetscCall(NormCreate(c->model, "inp_norm", -1, &stem, &c->stem_norm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -116,21 +144,16 @@ PetscErrorCode CordsCnnCreate(CordsContext context, CordsModel model, CordsType 
   PetscCheck(model->form != CORDS_FORM_RECURRENT, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "not a feed-forward network");
   PetscCall(PetscNew(&c));
   c->context = context;
+  PetscCall(CordsContextUncut(context->domain_comm, &c->group));
   c->model = model;
   c->type = type;
   c->batch = batch;
   PetscCall(CordsWeightsPrepare(context, a, type));
-  PetscCall(CordsWeightsCreate(model, type, &c->weights));
-  c->pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, a->stem_channels, a->stem_channels,
-                               PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);
-  PetscCall(CordsArrayCreate(type, batch, a->image_rows * a->image_columns * a->image_channels, &c->images));
-  PetscCall(CordsArrayCreate(type, batch, a->stem_rows * a->stem_columns * a->stem_channels, &c->raw_stem));
-  PetscCall(CordsArrayCreate(type, batch, a->stem_rows * a->stem_columns * a->stem_channels, &c->stem));
-  PetscCall(CordsArrayCreate(type, batch, a->input_rows * a->input_columns * a->stem_channels, &c->inp));
+  PetscCall(CordsWeightsCreateCut(context, model, type, &c->weights));
+  PetscCall(StemCreate(c));
   PetscCall(CordsArrayCreate(type, batch, a->areas[a->area_count - 1].channels, &c->features));
-  if (a->stem >= 0 && model->form == CORDS_FORM_BATCHNORM) {
-    PetscCall(NormCreate(model, "inp_norm", -1, a->stem_rows * a->stem_columns, a->stem_channels, &c->stem_norm));
-  }
+  for (PetscInt i = 0; i < a->area_count; i++)
+    c->layouts[i] = CordsLayoutOf(context, a->areas[i].rows, a->areas[i].columns, a->areas[i].channels);
   for (PetscInt i = 0; i < a->area_count; i++) PetscCall(AreaCreate(c, i, &skip_count));
   PetscCall(CordsCnnUpdate(c));
   *cnn = c;
@@ -154,6 +177,7 @@ PetscErrorCode CordsCnnDestroy(CordsCnn *cnn)
     PetscCall(PetscFree2(area->skip_norm.mean, area->skip_norm.variance));
   }
   PetscCall(PetscFree2(c->stem_norm.mean, c->stem_norm.variance));
+  PetscCall(CordsCutPoolDestroy(&c->pool));
   PetscCall(CordsArrayDestroy(&c->images));
   PetscCall(CordsArrayDestroy(&c->raw_stem));
   PetscCall(CordsArrayDestroy(&c->stem));
@@ -165,24 +189,20 @@ PetscErrorCode CordsCnnDestroy(CordsCnn *cnn)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* A bias per neuron from PyTorch's [channel][row][column] to [row][column][channel]. */
+/* This rank's part of a bias per neuron. */
 static void LoadNeuronBias(CordsCnn cnn, const char *layer, PetscInt i, CordsArray *bias)
 {
-  const CordsAreaShape *shape = &cnn->model->architecture.areas[i];
-  PetscInt pixels = shape->rows * shape->columns;
   char name[32];
   const float *values;
 
   snprintf(name, sizeof name, "%s.%" PetscInt_FMT, layer, i);
   values = CordsModelValues(cnn->model, name);
-  for (PetscInt c = 0; c < shape->channels; c++) {
-    for (PetscInt p = 0; p < pixels; p++) {
-      PetscInt at = p * shape->channels + c;
-      if (cnn->type == CORDS_F64)
-        ((double *)bias->data)[at] = (double)values[c * pixels + p];
-      else
-        ((float *)bias->data)[at] = values[c * pixels + p];
-    }
+  CORDS_LAYOUT_FOR_EACH(&cnn->layouts[i], torch, ours)
+  {
+    if (cnn->type == CORDS_F64)
+      ((double *)bias->data)[ours] = (double)values[torch];
+    else
+      ((float *)bias->data)[ours] = values[torch];
   }
 }
 
@@ -218,18 +238,28 @@ static PetscErrorCode NormForward(CordsCnn cnn, Norm *norm, PetscBool training, 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* This rank's tiles of the images. */
+static PetscErrorCode TakeImages(CordsCnn cnn, const float *images)
+{
+  const CordsArchitecture *a = &cnn->model->architecture;
+  const CordsLayout layout = CordsLayoutOf(cnn->context, a->image_rows, a->image_columns, a->image_channels);
+  CordsArray tiles;
+
+  PetscFunctionBegin;
+  PetscCall(CordsArrayCreate(CORDS_F32, cnn->n, cnn->images.elements, &tiles));
+  CordsBoxTakeTiles(&layout, cnn->n, images, tiles.data);
+  CordsConvert(CORDS_F32, cnn->type, (size_t)tiles.items * (size_t)tiles.elements, tiles.data, cnn->images.data);
+  PetscCall(CordsArrayDestroy(&tiles));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscErrorCode StemForward(CordsCnn cnn, const float *images, PetscBool training)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
-  size_t numbers = (size_t)cnn->n * cnn->images.elements;
   const void *stem = cnn->images.data;
 
   PetscFunctionBegin;
-  if (cnn->type == CORDS_F32) {
-    memcpy(cnn->images.data, images, numbers * sizeof(float));
-  } else {
-    for (size_t k = 0; k < numbers; k++) ((double *)cnn->images.data)[k] = (double)images[k];
-  }
+  PetscCall(TakeImages(cnn, images));
   if (a->stem >= 0 && cnn->model->form == CORDS_FORM_BATCHNORM) {
     PetscCall(CordsConvForward(Conv(cnn, a->stem), cnn->n, cnn->images.data, cnn->raw_stem.data, PETSC_FALSE));
     PetscCall(NormForward(cnn, &cnn->stem_norm, training, cnn->raw_stem.data, PETSC_FALSE, cnn->stem.data));
@@ -239,7 +269,7 @@ static PetscErrorCode StemForward(CordsCnn cnn, const float *images, PetscBool t
     stem = cnn->stem.data;
   }
   if (a->pool_kernel > 0)
-    PetscCall(CordsPoolForward(&cnn->pool, cnn->type, cnn->n, stem, cnn->inp.data));
+    PetscCall(CordsCutPoolForward(cnn->pool, cnn->n, stem, cnn->inp.data));
   else
     memcpy(cnn->inp.data, stem, (size_t)cnn->n * cnn->inp.elements * CordsTypeSize(cnn->type));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -273,7 +303,7 @@ static PetscErrorCode AreaForward(CordsCnn cnn, PetscInt i, PetscBool training)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
   Area *area = &cnn->areas[i];
-  size_t numbers = Numbers(cnn, i), neurons = (size_t)CordsAreaNeurons(&a->areas[i]);
+  size_t numbers = Numbers(cnn, i), neurons = (size_t)CordsLayoutLocalSize(&cnn->layouts[i]);
   CordsConv recurrent = Conv(cnn, a->recurrent[i]);
 
   PetscFunctionBegin;
@@ -294,6 +324,24 @@ static PetscErrorCode AreaForward(CordsCnn cnn, PetscInt i, PetscBool training)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The mean of the last two areas over all pixels, on all ranks that share them. */
+static PetscErrorCode Features(CordsCnn cnn)
+{
+  const PetscInt last = cnn->model->architecture.area_count - 1, channels = cnn->layouts[last].channels;
+  const PetscInt own = CordsLayoutLocalPixels(&cnn->layouts[last]);
+  const PetscInt all = cnn->layouts[last].rows * cnn->layouts[last].columns, count = cnn->n * channels;
+
+  PetscFunctionBegin;
+  memset(cnn->features.data, 0, (size_t)count * CordsTypeSize(cnn->type));
+  CordsMeanReluAdd(cnn->type, cnn->n, own, all, channels, cnn->areas[last].rate.data, cnn->features.data);
+  CordsMeanReluAdd(cnn->type, cnn->n, own, all, channels, cnn->areas[last - 1].rate.data, cnn->features.data);
+  if (cnn->type == CORDS_F64)
+    PetscCall(CordsReduceSumF64(&cnn->group, count, cnn->features.data));
+  else
+    PetscCall(CordsReduceSumF32(&cnn->group, count, cnn->features.data));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static void AddReadoutBias(CordsCnn cnn, void *logits)
 {
   const float *bias = CordsModelValues(cnn->model, "out_fc.bias");
@@ -310,9 +358,6 @@ static void AddReadoutBias(CordsCnn cnn, void *logits)
 PetscErrorCode CordsCnnForward(CordsCnn cnn, PetscInt n, const float *images, PetscBool training, void *logits)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
-  const CordsAreaShape *last = &a->areas[a->area_count - 1];
-  PetscInt pixels = last->rows * last->columns;
-  const void *x = cnn->areas[a->area_count - 1].rate.data, *y = cnn->areas[a->area_count - 2].rate.data;
 
   PetscFunctionBegin;
   PetscCheck(n <= cnn->batch, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ, "%" PetscInt_FMT " images, made for %" PetscInt_FMT,
@@ -320,9 +365,7 @@ PetscErrorCode CordsCnnForward(CordsCnn cnn, PetscInt n, const float *images, Pe
   cnn->n = n;
   PetscCall(StemForward(cnn, images, training));
   for (PetscInt i = 0; i < a->area_count; i++) PetscCall(AreaForward(cnn, i, training));
-  memset(cnn->features.data, 0, (size_t)n * last->channels * CordsTypeSize(cnn->type));
-  CordsMeanReluAdd(cnn->type, n, pixels, pixels, last->channels, x, cnn->features.data);
-  CordsMeanReluAdd(cnn->type, n, pixels, pixels, last->channels, y, cnn->features.data);
+  PetscCall(Features(cnn));
   PetscCall(CordsConvForward(Conv(cnn, a->readout), n, cnn->features.data, logits, PETSC_FALSE));
   AddReadoutBias(cnn, logits);
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -400,7 +443,7 @@ static PetscErrorCode StemBackward(CordsCnn cnn, const void *dinp, void *d, floa
   if (a->stem < 0) PetscFunctionReturn(PETSC_SUCCESS);
   memset(d, 0, bytes);
   if (a->pool_kernel > 0)
-    PetscCall(CordsPoolAdjoint(&cnn->pool, cnn->type, cnn->n, dinp, d));
+    PetscCall(CordsCutPoolAdjoint(cnn->pool, cnn->n, dinp, d));
   else
     memcpy(d, dinp, bytes);
   PetscCall(NormBackward(cnn, &cnn->stem_norm, cnn->raw_stem.data, NULL, d, d, gradient));
@@ -411,32 +454,37 @@ static PetscErrorCode StemBackward(CordsCnn cnn, const void *dinp, void *d, floa
 static PetscErrorCode ReadoutBackward(CordsCnn cnn, const void *dlogits, void *d, float *gradient)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
-  const CordsAreaShape *last = &a->areas[a->area_count - 1];
-  PetscInt pixels = last->rows * last->columns;
-  Area *x = &cnn->areas[a->area_count - 1], *y = x - 1;
+  const PetscInt last = a->area_count - 1, channels = cnn->layouts[last].channels;
+  const PetscInt own = CordsLayoutLocalPixels(&cnn->layouts[last]);
+  const PetscInt all = cnn->layouts[last].rows * cnn->layouts[last].columns;
   float *dbias = gradient + (CordsModelValues(cnn->model, "out_fc.bias") - cnn->model->values);
 
   PetscFunctionBegin;
-  for (PetscInt k = 0; k < cnn->n * a->classes; k++) {
-    dbias[k % a->classes] += cnn->type == CORDS_F64 ? (float)((const double *)dlogits)[k] : ((const float *)dlogits)[k];
+  if (cnn->context->domain_rank == 0) { /* all ranks of a group have the same features; gradients are summed later */
+    for (PetscInt k = 0; k < cnn->n * a->classes; k++)
+      dbias[k % a->classes] +=
+          cnn->type == CORDS_F64 ? (float)((const double *)dlogits)[k] : ((const float *)dlogits)[k];
+    PetscCall(CordsConvBackwardWeights(Conv(cnn, a->readout), cnn->n, cnn->features.data, dlogits,
+                                       CordsWeightsGradient(cnn->weights, a->readout)));
   }
-  PetscCall(ConvBackward(cnn, a->readout, cnn->features.data, dlogits, d, PETSC_FALSE));
-  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, pixels, last->channels, x->rate.data, d, x->rate_gradient.data);
-  CordsMeanReluAdjointAdd(cnn->type, cnn->n, pixels, pixels, last->channels, y->rate.data, d, y->rate_gradient.data);
+  PetscCall(CordsConvBackwardData(Conv(cnn, a->readout), cnn->n, dlogits, d, PETSC_FALSE));
+  for (PetscInt i = last - 1; i <= last; i++)
+    CordsMeanReluAdjointAdd(cnn->type, cnn->n, own, all, channels, cnn->areas[i].rate.data, d,
+                            cnn->areas[i].rate_gradient.data);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsCnnBackward(CordsCnn cnn, const void *dlogits, float *gradient)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
-  PetscInt largest = PetscMax(cnn->stem.elements, a->classes);
+  PetscInt largest = PetscMax(cnn->stem.elements, PetscMax(a->classes, cnn->features.elements));
   CordsArray dinp, d, e;
 
   PetscFunctionBegin;
   PetscCheck(cnn->model->form == CORDS_FORM_BATCHNORM, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
              "the folded network is never trained");
   for (PetscInt i = 0; i < a->area_count; i++) {
-    largest = PetscMax(largest, CordsAreaNeurons(&a->areas[i]));
+    largest = PetscMax(largest, CordsLayoutLocalSize(&cnn->layouts[i]));
     memset(cnn->areas[i].rate_gradient.data, 0, Numbers(cnn, i) * CordsTypeSize(cnn->type));
   }
   PetscCall(CordsArrayCreate(cnn->type, cnn->n, cnn->inp.elements, &dinp));

@@ -68,17 +68,13 @@ static PetscErrorCode TakeImages(CordsInput input, const float *images)
 {
   const CordsArchitecture *a = &input->system->model->architecture;
   const CordsLayout layout = CordsLayoutOf(input->system->context, a->image_rows, a->image_columns, a->image_channels);
-  const CordsBox whole = {0, a->image_rows, 0, a->image_columns}, own = CordsBoxOfLayout(&layout);
-  const size_t numbers = (size_t)input->images.items * (size_t)input->images.elements;
-  CordsArray tiles = {0};
+  CordsArray tiles;
 
   PetscFunctionBegin;
-  if (CordsContextIsCut(input->system->context)) {
-    PetscCall(CordsArrayCreate(CORDS_F32, input->batch, input->images.elements, &tiles));
-    CordsBoxCopy(&own, input->batch, (size_t)a->image_channels * sizeof(float), &whole, images, &own, tiles.data);
-    images = tiles.data;
-  }
-  CordsConvert(CORDS_F32, input->images.type, numbers, images, input->images.data);
+  PetscCall(CordsArrayCreate(CORDS_F32, input->batch, input->images.elements, &tiles));
+  CordsBoxTakeTiles(&layout, input->batch, images, tiles.data);
+  CordsConvert(CORDS_F32, input->images.type, (size_t)tiles.items * (size_t)tiles.elements, tiles.data,
+               input->images.data);
   PetscCall(CordsArrayDestroy(&tiles));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -3,15 +3,10 @@
 #include "core/reduce.h"
 #include "model/system_private.h"
 
-/* Pixels of this rank in an area. */
-static PetscInt OwnPixels(CordsSystem system, PetscInt area)
-{
-  return system->layouts[area].row_count * system->layouts[area].column_count;
-}
-
 PetscErrorCode CordsSystemFeatures(CordsSystem system, PetscInt n, const void *last, const void *before, void *features)
 {
-  const PetscInt area = system->model->architecture.area_count - 1, own = OwnPixels(system, area);
+  const PetscInt area = system->model->architecture.area_count - 1;
+  const PetscInt own = CordsLayoutLocalPixels(&system->layouts[area]);
   const CordsAreaShape *shape = &system->model->architecture.areas[area];
   const PetscInt all = shape->rows * shape->columns, count = n * shape->channels;
 
@@ -32,8 +27,8 @@ PetscErrorCode CordsSystemFeaturesAdjoint(CordsSystem system, PetscInt area, Pet
   const CordsAreaShape *shape = &system->model->architecture.areas[area];
 
   PetscFunctionBegin;
-  CordsMeanReluAdjointAdd(system->type, n, OwnPixels(system, area), shape->rows * shape->columns, shape->channels, r,
-                          dfeatures, g);
+  CordsMeanReluAdjointAdd(system->type, n, CordsLayoutLocalPixels(&system->layouts[area]), shape->rows * shape->columns,
+                          shape->channels, r, dfeatures, g);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -99,7 +99,10 @@ PetscInt CordsSystemLargestArea(CordsSystem system)
   PetscInt largest = 0;
 
   for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
-    largest = PetscMax(largest, CordsSystemNeurons(system, i));
+    const CordsLayout *l = &system->layouts[i];
+    const CordsLayout first =
+        CordsLayoutCut(l->rows, l->columns, l->channels, system->context->grid_rows, system->context->grid_columns, 0);
+    largest = PetscMax(largest, CordsLayoutLocalSize(&first));
   }
   return largest;
 }
@@ -137,18 +140,6 @@ PetscErrorCode CordsSystemWork(CordsSystem system, CordsWork which, size_t numbe
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Visit every neuron of this rank in an area in both orders: PyTorch's [channel][row][column] of the whole area and
-   ours, [row][column][channel] of the tile. */
-#define FOR_EACH_NEURON(layout, body)                                                                                  \
-  for (PetscInt c_ = 0; c_ < (layout)->channels; c_++)                                                                 \
-    for (PetscInt i_ = 0; i_ < (layout)->row_count; i_++)                                                              \
-      for (PetscInt j_ = 0; j_ < (layout)->column_count; j_++) {                                                       \
-        const PetscInt torch =                                                                                         \
-            (c_ * (layout)->rows + (layout)->row_start + i_) * (layout)->columns + (layout)->column_start + j_;        \
-        const PetscInt ours = (i_ * (layout)->column_count + j_) * (layout)->channels + c_;                            \
-        body;                                                                                                          \
-      }
-
 static void SetNumber(CordsType type, void *array, PetscInt k, double value)
 {
   if (type == CORDS_F64)
@@ -182,7 +173,10 @@ PetscErrorCode CordsSystemUpdate(CordsSystem system)
   PetscCall(CordsWeightsUpdate(system->weights));
   for (PetscInt i = 0; i < model->architecture.area_count; i++) {
     const float *bias = BiasTensor(model, i)->data;
-    FOR_EACH_NEURON(&system->layouts[i], SetNumber(system->type, system->biases[i].data, ours, (double)bias[torch]))
+    CORDS_LAYOUT_FOR_EACH(&system->layouts[i], torch, ours)
+    {
+      SetNumber(system->type, system->biases[i].data, ours, (double)bias[torch]);
+    }
   }
   for (PetscInt k = 0; k < model->architecture.classes; k++) {
     SetNumber(system->master, system->readout_bias.data, k, (double)readout_bias[k]);
@@ -214,8 +208,10 @@ PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
   }
   for (PetscInt i = 0; i < model->architecture.area_count; i++) {
     part = gradient + (BiasTensor(model, i)->data - model->values);
-    FOR_EACH_NEURON(&system->layouts[i],
-                    part[torch] += (float)GetNumber(system->master, system->bias_gradients[i].data, ours))
+    CORDS_LAYOUT_FOR_EACH(&system->layouts[i], torch, ours)
+    {
+      part[torch] += (float)GetNumber(system->master, system->bias_gradients[i].data, ours);
+    }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

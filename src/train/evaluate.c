@@ -54,7 +54,6 @@ static PetscErrorCode NetworkCreate(CordsContext context, CordsModel model, cons
   neurons = CordsSystemOffset(net->system, a->area_count);
   task = (CordsPlanTask){.batch = net->batch, .spontaneous = a->spontaneous_steps, .steps = net->steps};
   plan = CordsPlanFast(net->system, &task);
-  PetscCallMPI(MPI_Bcast(&plan, sizeof plan, MPI_BYTE, 0, context->domain_comm)); /* the first has the largest tiles */
   net->batch = plan.images;
   PetscCall(CordsRolloutCreate(net->system, settings->name[0] ? settings->name : NULL, &plan,
                                PetscMax(net->steps, a->spontaneous_steps), PETSC_FALSE, &net->rollout));

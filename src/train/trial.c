@@ -51,7 +51,7 @@ static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *setting
                             .record = PETSC_TRUE};
   t->cost.plan = CordsPlanFast(t->system, &t->task);
   PetscCall(CordsPlanMake(t->system, &t->task, settings->memory_limit_bytes, OtherBytes(t, batch_local), &t->cost));
-  /* the ranks that share images run the same blocks; the first has the largest tiles */
+  /* where memory is short, the ranks that share images still run the same blocks; the first has the largest tiles */
   PetscCallMPI(MPI_Bcast(&t->cost, sizeof t->cost, MPI_BYTE, 0, CordsSystemContext(t->system)->domain_comm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

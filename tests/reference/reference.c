@@ -57,7 +57,7 @@ static PetscErrorCode Open(CordsContext context, const char *path, Reference *r)
                  size);
   snprintf(preset, sizeof preset, "R%" PetscInt64_FMT, depth);
   PetscCall(CordsArchitecturePreset(preset, (PetscInt)channels, (PetscInt)classes, &r->architecture));
-  share = CordsLayoutCut((PetscInt)r->batch, 1, 1, context->size, 1, context->rank);
+  share = CordsLayoutCut((PetscInt)r->batch, 1, 1, context->group_size, 1, context->group_rank);
   r->start = share.row_start;
   r->count = share.row_count;
   PetscCall(PetscMalloc1((size_t)r->count * size * size * channels + 1, &r->images));
@@ -77,22 +77,26 @@ static PetscErrorCode Close(Reference *r)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* A whole-batch array of which this rank has filled its images, all else zero: add up and compare. */
-static PetscErrorCode CompareGathered(Reference *r, const char *name, PetscInt n, double *values)
+/* A whole-batch array of which this rank has filled its images, or its part of them, all else zero: add up and compare.
+   With root, what is added up is squared. */
+static PetscErrorCode CompareGathered(Reference *r, const char *name, PetscInt n, double *values, PetscBool root)
 {
   PetscFunctionBegin;
   PetscCall(CordsReduceSumF64(r->context, n, values));
+  for (PetscInt k = 0; k < n && root; k++) values[k] = sqrt(values[k]);
   PetscCall(CompareArray(&r->comparison, name, n, values, state_tolerance, PETSC_TRUE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* --- forward files --- */
 
-/* Means and norms of each area after each step: [step][area][image of the whole batch]. */
+/* Means and square norms of each area after each step, as far as this rank has it: [step][area][image of the whole
+   batch]. */
 typedef struct {
   Reference *reference;
+  CordsSystem system;
   PetscInt steps_before;
-  double *mean, *norm;
+  double *mean, *square;
 } Trace;
 
 static PetscErrorCode TraceArea(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
@@ -100,7 +104,7 @@ static PetscErrorCode TraceArea(void *context, PetscInt area, PetscInt first, Pe
 {
   Trace *trace = context;
   Reference *r = trace->reference;
-  PetscInt neurons = CordsAreaNeurons(&r->architecture.areas[area]);
+  PetscInt neurons = CordsSystemNeurons(trace->system, area);
   const float *state = data;
 
   for (PetscInt t = 0; t < count; t++) {
@@ -110,11 +114,27 @@ static PetscErrorCode TraceArea(void *context, PetscInt area, PetscInt first, Pe
           ((size_t)(trace->steps_before + first - 1 + t) * r->architecture.area_count + area) * r->batch + r->start + k;
       double sum = 0, squares = 0;
       for (PetscInt j = 0; j < neurons; j++) sum += (double)x[j], squares += (double)x[j] * (double)x[j];
-      trace->mean[at] = sum / neurons;
-      trace->norm[at] = sqrt(squares);
+      trace->mean[at] = sum / CordsAreaNeurons(&r->architecture.areas[area]);
+      trace->square[at] = squares;
     }
   }
   return PETSC_SUCCESS;
+}
+
+/* A number of [image of the whole batch][channel][row][column] of an area; 0 where this rank does not have it. */
+static double NumberAt(Reference *r, CordsSystem system, PetscInt area, const float *state, PetscInt number)
+{
+  const CordsAreaShape *shape = &r->architecture.areas[area];
+  const CordsLayout tile = CordsLayoutOf(r->context, shape->rows, shape->columns, shape->channels);
+  const PetscInt neurons = CordsAreaNeurons(shape), pixels = shape->rows * shape->columns;
+  const PetscInt image = number / neurons - r->start, at = number % neurons;
+  const PetscInt row = at % pixels / shape->columns - tile.row_start;
+  const PetscInt column = at % pixels % shape->columns - tile.column_start;
+
+  if (image < 0 || image >= r->count || row < 0 || row >= tile.row_count || column < 0 || column >= tile.column_count)
+    return 0;
+  return (double)state[(size_t)image * CordsSystemNeurons(system, area) +
+                       (size_t)(row * tile.column_count + column) * shape->channels + at / pixels];
 }
 
 /* Every 97th number of [image][channel][row][column] of each area. */
@@ -125,18 +145,13 @@ static PetscErrorCode CompareState(Reference *r, CordsSystem system, const char 
 
   PetscFunctionBegin;
   for (PetscInt i = 0; i < r->architecture.area_count; i++) {
-    const CordsAreaShape *shape = &r->architecture.areas[i];
     const float *area = CordsSystemArea(system, r->count, state, i);
-    PetscInt neurons = CordsAreaNeurons(shape), pixels = shape->rows * shape->columns;
+    PetscInt neurons = CordsAreaNeurons(&r->architecture.areas[i]);
     PetscInt count = ((PetscInt)r->batch * neurons + STATE_STRIDE - 1) / STATE_STRIDE;
     PetscCall(PetscCalloc1(count, &samples));
-    for (PetscInt k = 0; k < count; k++) {
-      PetscInt image = k * STATE_STRIDE / neurons, at = k * STATE_STRIDE % neurons;
-      if (image < r->start || image >= r->start + r->count) continue;
-      samples[k] = (double)area[(size_t)(image - r->start) * neurons + (at % pixels) * shape->channels + at / pixels];
-    }
+    for (PetscInt k = 0; k < count; k++) samples[k] = NumberAt(r, system, i, area, k * STATE_STRIDE);
     snprintf(name, sizeof name, "%s/%" PetscInt_FMT, group, i);
-    PetscCall(CompareGathered(r, name, count, samples));
+    PetscCall(CompareGathered(r, name, count, samples, PETSC_FALSE));
     PetscCall(PetscFree(samples));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -152,12 +167,12 @@ static PetscErrorCode CompareLogits(Reference *r, CordsRollout rollout, PetscInt
   PetscCall(PetscMalloc1((size_t)steps * r->count * classes + 1, &logits));
   PetscCall(PetscCalloc1((size_t)steps * r->batch * classes, &all));
   if (r->count > 0) PetscCall(CordsRolloutLogits(rollout, 0, steps, logits));
-  for (PetscInt t = 0; t < steps; t++) {
+  for (PetscInt t = 0; t < steps && r->context->domain_rank == 0; t++) {
     for (PetscInt k = 0; k < r->count * classes; k++) {
       all[((size_t)t * r->batch + r->start) * classes + k] = (double)logits[(size_t)t * r->count * classes + k];
     }
   }
-  PetscCall(CompareGathered(r, "logits", (PetscInt)(steps * r->batch * classes), all));
+  PetscCall(CompareGathered(r, "logits", (PetscInt)(steps * r->batch * classes), all, PETSC_FALSE));
   PetscCall(PetscFree(logits));
   PetscCall(PetscFree(all));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -181,14 +196,15 @@ static PetscErrorCode CheckForwardBy(Reference *r, const char *rollout_name)
   PetscFunctionBegin;
   PetscCall(CordsModelCreate(&r->architecture, CORDS_FORM_RECURRENT, &model));
   FormulaFillModel(model, (uint64_t)r->seed);
-  PetscCall(CordsSystemCreate(model, CORDS_F32, &system));
+  PetscCall(CordsSystemCreateCut(r->context, model, CORDS_F32, &system));
+  trace.system = system;
   PetscCall(CordsInputCreate(system, r->count, &input));
   PetscCall(CordsInputSet(input, r->images));
   plan = CordsPlanFast(system, &task);
   plan.images = PetscMax(r->count, 1);
   PetscCall(CordsRolloutCreate(system, rollout_name, &plan, steps, PETSC_FALSE, &rollout));
-  PetscCall(CordsArrayCreate(CORDS_F32, r->count, CordsArchitectureNeurons(&r->architecture), &state));
-  PetscCall(PetscCalloc2(numbers, &trace.mean, numbers, &trace.norm));
+  PetscCall(CordsArrayCreate(CORDS_F32, r->count, CordsSystemOffset(system, r->architecture.area_count), &state));
+  PetscCall(PetscCalloc2(numbers, &trace.mean, numbers, &trace.square));
   PetscCall(CordsRolloutForward(rollout, r->count, NULL, 1, &phase, PETSC_FALSE, state.data, &observer));
   PetscCall(CompareState(r, system, "spontaneous", state.data));
   phase.image = PETSC_TRUE;
@@ -196,9 +212,9 @@ static PetscErrorCode CheckForwardBy(Reference *r, const char *rollout_name)
   PetscCall(CordsRolloutForward(rollout, r->count, input, 1, &phase, PETSC_FALSE, state.data, &observer));
   PetscCall(CompareState(r, system, "final", state.data));
   PetscCall(CompareLogits(r, rollout, steps));
-  PetscCall(CompareGathered(r, "mean", numbers, trace.mean));
-  PetscCall(CompareGathered(r, "norm", numbers, trace.norm));
-  PetscCall(PetscFree2(trace.mean, trace.norm));
+  PetscCall(CompareGathered(r, "mean", numbers, trace.mean, PETSC_FALSE));
+  PetscCall(CompareGathered(r, "norm", numbers, trace.square, PETSC_TRUE));
+  PetscCall(PetscFree2(trace.mean, trace.square));
   PetscCall(CordsArrayDestroy(&state));
   PetscCall(CordsRolloutDestroy(&rollout));
   PetscCall(CordsInputDestroy(&input));
@@ -320,7 +336,7 @@ static PetscErrorCode CompareCnnLogits(Reference *r, CordsModel model, PetscBool
   PetscCall(CordsCnnCreate(r->context, model, CORDS_F32, r->count, &cnn));
   PetscCall(CordsCnnForward(cnn, r->count, r->images, training, logits));
   for (PetscInt k = 0; k < r->count * classes; k++) all[(size_t)r->start * classes + k] = (double)logits[k];
-  PetscCall(CompareGathered(r, name, (PetscInt)(r->batch * classes), all));
+  PetscCall(CompareGathered(r, name, (PetscInt)(r->batch * classes), all, PETSC_FALSE));
   PetscCall(CordsCnnDestroy(&cnn));
   PetscCall(PetscFree2(logits, all));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -481,6 +497,6 @@ int main(int argc, char **argv)
     if (!ierr && !agrees) all = PETSC_FALSE;
   }
   if (ierr) return CordsErrorExit(ierr);
-  if (SlepcFinalize()) return 1;
+  if (CordsContextFinalize(&context) || SlepcFinalize()) return 1;
   return all ? 0 : 1;
 }

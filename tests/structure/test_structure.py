@@ -56,13 +56,13 @@ TESTED_ELSEWHERE = {
     "conv/choice_text.c": "unit/conv/test_choice.c",
     "conv/choice_trial.c": "unit/conv/test_choice.c",
     "conv/conv.c": "tables/test_backends.c",  # passes calls on to a backend
+    "conv/cut_pool.c": "tables/test_stages_cut.c",  # stage 1, whose stem is pooled
     "conv/route.c": "tables/test_backends.c",  # parts of our own backends
     "conv/register_tile.c": "tables/test_backends.c",
     "conv/outer_tile.c": "tables/test_backends.c",
     "conv/direct_weights.c": "tables/test_backends.c",
     "conv/winograd_weights.c": "tables/test_backends.c",
     "conv/step.c": "tables/test_backends.c",  # the steps of backends without one of their own
-    "core/context.c": "unit/core/test_reduce.c",  # fills a struct with rank and size
     "core/log.c": "commands",  # prints
     "data/archive_file.c": "tables/test_datasets.c",  # CIFAR's archives
     "data/image_folder.c": "tables/test_datasets.c",
@@ -86,7 +86,6 @@ TESTED_ELSEWHERE = {
     "train/rollout.c": "tables/test_rollouts.c",
     "train/run.c": "commands",  # options, and what is wrong with them
     "train/timed_stage.c": "tables/test_stages.c",
-    "train/trial.c": "tables/test_stages.c",
 }
 
 LINES_MAX = 600

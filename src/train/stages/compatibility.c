@@ -53,6 +53,7 @@ static PetscErrorCode Gradient(CordsStage stage, PetscInt epoch, PetscInt n, Pet
   PetscCall(CordsCnnForward(d->cnn, n, images, PETSC_TRUE, d->logits.data));
   CordsCrossEntropy(CORDS_F32, n, stage->model->architecture.classes, d->logits.data, labels, total, 1, &metrics->loss,
                     &metrics->accuracy, d->dlogits.data);
+  if (stage->context->domain_rank > 0) *metrics = (CordsMetrics){0}; /* all of a group know the loss; the first tells */
   PetscCall(CordsCnnBackward(d->cnn, d->dlogits.data, gradient));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -55,7 +55,7 @@ static PetscErrorCode Create(CordsStage stage)
   PetscCall(PetscNew(&d));
   PetscCall(CordsCnnCreate(stage->context, stage->target, CORDS_F32, stage->batch_local, &d->target));
   PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, CORDS_F32));
-  PetscCall(CordsSystemCreate(stage->model, CORDS_F32, &d->system));
+  PetscCall(CordsSystemCreateCut(stage->context, stage->model, CORDS_F32, &d->system));
   for (PetscInt i = 0; i < stage->model->architecture.area_count; i++) {
     largest = PetscMax(largest, CordsSystemNeurons(d->system, i));
   }
@@ -152,7 +152,7 @@ static PetscErrorCode Gradient(CordsStage stage, PetscInt epoch, PetscInt n, Pet
   PetscCall(CordsSystemZeroGradient(d->system));
   PetscCall(CordsCnnForward(d->target, n, images, PETSC_FALSE, d->logits.data));
   for (PetscInt i = 0; i < area_count; i++) {
-    double share = 1.0 / ((double)total * CordsSystemNeurons(d->system, i));
+    double share = 1.0 / ((double)total * CordsAreaNeurons(&stage->model->architecture.areas[i]));
     PetscCall(CordsCnnTarget(d->target, i, &drive, &response));
     PetscCall(Iterate(d, i, n, drive));
     Differentiate(d, i, n, area_count, share, response, &metrics->errors[i], &metrics->spectral[i],
