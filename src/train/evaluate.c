@@ -156,6 +156,7 @@ static PetscErrorCode LeaveOut(CordsContext context, CordsEvaluation *e)
   PetscInt64 all = e->images;
 
   PetscFunctionBegin;
+  if (context->domain_rank > 0) e->skipped = 0; /* all of a group know them; the first tells */
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &e->skipped, 1, MPIU_INT64, MPI_SUM, context->comm));
   if (e->skipped == 0) PetscFunctionReturn(PETSC_SUCCESS);
   e->images -= e->skipped;
