@@ -45,12 +45,13 @@ static PetscErrorCode MomentTensors(CordsOptimizer optimizer, int which, CordsTe
 
 static const char *const moment_groups[2] = {"optimizer/moment1", "optimizer/moment2"};
 
-/* SHA-256 of all numbers of the network and of its optimiser. */
+/* SHA-256 of all numbers of the network and of its optimiser, and of the kernels that made them. */
 static PetscErrorCode Digest(CordsStage stage, CordsOptimizer optimizer, CordsDigestText text)
 {
   CordsModel model = CordsStageModel(stage), target = CordsStageTarget(stage);
   CordsTensor *moments;
   CordsDigest digest;
+  char *kernels;
 
   PetscFunctionBegin;
   PetscCall(CordsDigestCreate(&digest));
@@ -61,6 +62,9 @@ static PetscErrorCode Digest(CordsStage stage, CordsOptimizer optimizer, CordsDi
     PetscCall(CordsTensorsDigest(digest, moment_groups[k], model->learnable_count, moments));
     PetscCall(PetscFree(moments));
   }
+  PetscCall(CordsConvChoiceGetText(&kernels));
+  PetscCall(CordsDigestAdd(digest, strlen(kernels), kernels));
+  PetscCall(PetscFree(kernels));
   PetscCall(CordsDigestGet(digest, text));
   PetscCall(CordsDigestDestroy(&digest));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -68,10 +72,15 @@ static PetscErrorCode Digest(CordsStage stage, CordsOptimizer optimizer, CordsDi
 
 static PetscErrorCode DigestFile(CordsH5 file, CordsDigest digest)
 {
+  char *kernels;
+
   PetscFunctionBegin;
   PetscCall(CordsTensorsDigestFile(digest, file, "parameters"));
   PetscCall(CordsTensorsDigestFile(digest, file, "target"));
   for (int k = 0; k < 2; k++) PetscCall(CordsTensorsDigestFile(digest, file, moment_groups[k]));
+  PetscCall(CordsH5ReadText(file, "train", "kernels", &kernels));
+  if (kernels) PetscCall(CordsDigestAdd(digest, strlen(kernels), kernels));
+  PetscCall(PetscFree(kernels));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -158,9 +167,10 @@ static PetscErrorCode CheckOpened(CordsH5 file, CordsDigest digest)
   PetscCall(CordsH5ReadText(file, "train", "digest", &stored));
   CordsCheckUser(stored, PETSC_COMM_WORLD, "'%s' has no digest of its numbers", CordsH5Path(file));
   PetscCall(CordsDigestGet(digest, text));
-  CordsCheckUser(!strcmp(text, stored), PETSC_COMM_WORLD,
-                 "'%s' is damaged: its parameters and moments do not have the SHA-256 that was written with them",
-                 CordsH5Path(file));
+  CordsCheckUser(
+      !strcmp(text, stored), PETSC_COMM_WORLD,
+      "'%s' is damaged: its parameters, moments and kernels do not have the SHA-256 that was written with them",
+      CordsH5Path(file));
   PetscCall(PetscFree(stored));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -93,7 +93,7 @@ class Stopped(Restart):
 
 
 class TimeLimit(Restart):
-    configuration = with_updates(2, 4, 1200, interval_s=3600)  # some seconds
+    configuration = with_updates(2, 4, 4800, interval_s=3600)  # some seconds
 
     def test_limits_until_it_is_done(self):
         """Every run ends in time; the last says that it has finished."""
