@@ -141,3 +141,19 @@ void CordsSumPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n,
 {
   CORDS_BY_NUMBER_TYPE(type, SumPeriodic, items, period, n, y, x);
 }
+
+void CordsConvertTiles(const CordsLayout *layout, CordsType type, PetscInt n, const float *maps, void *tiles)
+{
+  const PetscBool whole = (PetscBool)(layout->row_count == layout->rows && layout->column_count == layout->columns);
+  const size_t channels = (size_t)layout->channels, row = (size_t)layout->column_count * channels;
+
+  if (whole) {
+    CordsConvert(CORDS_F32, type, (size_t)n * (size_t)layout->rows * row, maps, tiles);
+    return;
+  }
+  for (PetscInt k = 0; k < n * layout->row_count; k++) {
+    const PetscInt item = k / layout->row_count, at = item * layout->rows + layout->row_start + k % layout->row_count;
+    CordsConvert(CORDS_F32, type, row, maps + ((size_t)at * layout->columns + layout->column_start) * channels,
+                 (char *)tiles + (size_t)k * row * CordsTypeSize(type));
+  }
+}

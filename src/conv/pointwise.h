@@ -4,9 +4,12 @@
 #define CORDS_CONV_POINTWISE_H
 
 #include "core/array.h"
+#include "core/layout.h"
 
 /* y = x from one type to another */
 void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y);
+/* This rank's tiles of n whole maps, [row][column][channel] both, in `type`. */
+void CordsConvertTiles(const CordsLayout *layout, CordsType type, PetscInt n, const float *maps, void *tiles);
 
 /* y = max(x, 0); y += max(x, 0) */
 void CordsRelu(CordsType type, size_t n, const void *x, void *y);

@@ -42,10 +42,3 @@ void CordsBoxCopy(const CordsBox *box, PetscInt items, size_t pixel_bytes, const
              (const char *)from + Place(from_box, item, row, box->column_start, pixel_bytes), row_bytes);
   }
 }
-
-void CordsBoxTakeTiles(const CordsLayout *layout, PetscInt n, const float *maps, float *tiles)
-{
-  const CordsBox whole = {0, layout->rows, 0, layout->columns}, own = CordsBoxOfLayout(layout);
-
-  CordsBoxCopy(&own, n, (size_t)layout->channels * sizeof(float), &whole, maps, &own, tiles);
-}

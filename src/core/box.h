@@ -24,7 +24,4 @@ CordsBox CordsBoxOfLayout(const CordsLayout *layout);
 void CordsBoxCopy(const CordsBox *box, PetscInt items, size_t pixel_bytes, const CordsBox *from_box, const void *from,
                   const CordsBox *to_box, void *to);
 
-/* This rank's tiles of n whole maps, [row][column][channel]. */
-void CordsBoxTakeTiles(const CordsLayout *layout, PetscInt n, const float *maps, float *tiles);
-
 #endif

@@ -74,6 +74,18 @@ void CordsDatasetWhereMember(CordsDataset dataset, CordsSample i, size_t length,
 PetscErrorCode CordsDatasetCloseMembers(CordsDataset dataset);
 PetscErrorCode CordsDatasetShareMembers(CordsDataset dataset);
 
+/* All of it but name, about and open, for photographs of any size: members, with ImageNet's normalisation and
+   augmentation (SPEC section 3). */
+/* clang-format off */
+#define CORDS_DATASET_PHOTOGRAPHS                                                                                      \
+  .channels = 3, .mean = {.485f, .456f, .406f}, .deviation = {.229f, .224f, .225f},                                    \
+  .augmentation = {.crop = {.08, 1, 3. / 4, 4. / 3},                                                                   \
+                   .flip = PETSC_TRUE,                                                                                 \
+                   .operations = {.count = 2, .level = 9, .levels = 31}},                                              \
+  .fetch = CordsDatasetFetchMember, .length = CordsDatasetMemberLength, .where = CordsDatasetWhereMember,              \
+  .close = CordsDatasetCloseMembers
+/* clang-format on */
+
 /* Find the first of names[0..count) in `folder` and open it as dataset->file; it is closed by the next call, or when
    the dataset is destroyed.  Its path is kept for CordsDatasetFiles.  Collective.  Errors: see dataset_file.h. */
 PetscErrorCode CordsDatasetOpenFile(CordsDataset dataset, const char *folder, PetscInt count,

@@ -146,19 +146,19 @@ static void ResizeWindow(const uint8_t *image, PetscInt columns, PetscInt channe
                          PetscInt full_columns, CordsBox window, uint8_t *output, void *work)
 {
   Side down, along;
-  size_t stride = (size_t)columns * (size_t)channels, length = (size_t)box.columns * (size_t)channels;
-  const uint8_t *corner = image + (size_t)box.row * stride + (size_t)box.column * (size_t)channels;
+  size_t stride = (size_t)columns * (size_t)channels, length = (size_t)box.column_count * (size_t)channels;
+  const uint8_t *corner = image + (size_t)box.row_start * stride + (size_t)box.column_start * (size_t)channels;
   float *line = work;
-  char *memory = (char *)(line + LineLength(box.columns, channels));
+  char *memory = (char *)(line + LineLength(box.column_count, channels));
 
-  memory = MakeSide(box.rows, full_rows, window.row, window.rows, memory, &down);
-  MakeSide(box.columns, full_columns, window.column, window.columns, memory, &along);
+  memory = MakeSide(box.row_count, full_rows, window.row_start, window.row_count, memory, &down);
+  MakeSide(box.column_count, full_columns, window.column_start, window.column_count, memory, &along);
   memset(line + length, 0, 4 * sizeof *line);
-  for (PetscInt i = 0; i < window.rows; i++) {
+  for (PetscInt i = 0; i < window.row_count; i++) {
     SumLines(down.width, down.weight + (size_t)i * (size_t)down.width, length, stride,
              corner + (size_t)down.first[i] * stride, line);
-    MakeRow(&along, channels, window.columns, line, output);
-    output += (size_t)window.columns * (size_t)channels;
+    MakeRow(&along, channels, window.column_count, line, output);
+    output += (size_t)window.column_count * (size_t)channels;
   }
 }
 
@@ -173,7 +173,7 @@ void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, Pet
                       PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
 {
   ResizeWindow(image, columns, channels, box, out_rows, out_columns,
-               (CordsBox){.rows = out_rows, .columns = out_columns}, output, work);
+               (CordsBox){.row_count = out_rows, .column_count = out_columns}, output, work);
 }
 
 void CordsCentreSides(PetscInt rows, PetscInt columns, PetscInt shorter, PetscInt *new_rows, PetscInt *new_columns)
@@ -186,25 +186,25 @@ void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, P
                         PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
 {
   PetscInt full_rows, full_columns;
-  CordsBox window = {.rows = out_rows, .columns = out_columns};
+  CordsBox window = {.row_count = out_rows, .column_count = out_columns};
 
   CordsCentreSides(rows, columns, shorter, &full_rows, &full_columns);
-  window.row = (PetscInt)nearbyint((full_rows - out_rows) / 2.0);
-  window.column = (PetscInt)nearbyint((full_columns - out_columns) / 2.0);
-  ResizeWindow(image, columns, channels, (CordsBox){.rows = rows, .columns = columns}, full_rows, full_columns, window,
-               output, work);
+  window.row_start = (PetscInt)nearbyint((full_rows - out_rows) / 2.0);
+  window.column_start = (PetscInt)nearbyint((full_columns - out_columns) / 2.0);
+  ResizeWindow(image, columns, channels, (CordsBox){.row_count = rows, .column_count = columns}, full_rows,
+               full_columns, window, output, work);
 }
 
 /* The largest central box whose columns / rows are in the range. */
 static CordsBox CentralBox(const CordsCropRange *range, PetscInt rows, PetscInt columns)
 {
   double ratio = (double)columns / rows;
-  CordsBox box = {.rows = rows, .columns = columns};
+  CordsBox box = {.row_count = rows, .column_count = columns};
 
-  if (ratio < range->ratio_min) box.rows = PetscMax((PetscInt)nearbyint(columns / range->ratio_min), 1);
-  if (ratio > range->ratio_max) box.columns = PetscMax((PetscInt)nearbyint(rows * range->ratio_max), 1);
-  box.row = (rows - box.rows) / 2;
-  box.column = (columns - box.columns) / 2;
+  if (ratio < range->ratio_min) box.row_count = PetscMax((PetscInt)nearbyint(columns / range->ratio_min), 1);
+  if (ratio > range->ratio_max) box.column_count = PetscMax((PetscInt)nearbyint(rows * range->ratio_max), 1);
+  box.row_start = (rows - box.row_count) / 2;
+  box.column_start = (columns - box.column_count) / 2;
   return box;
 }
 
@@ -220,12 +220,12 @@ CordsBox CordsCropDraw(const CordsCropRange *range, PetscInt rows, PetscInt colu
   for (uint32_t draw = 0; draw < TRIES * DRAWS; draw += DRAWS) {
     double area = (double)rows * columns * Between(key, draw, range->area_min, range->area_max);
     double ratio = exp(Between(key, draw + 1, log(range->ratio_min), log(range->ratio_max)));
-    CordsBox box = {.rows = (PetscInt)nearbyint(sqrt(area / ratio)),
-                    .columns = (PetscInt)nearbyint(sqrt(area * ratio))};
+    CordsBox box = {.row_count = (PetscInt)nearbyint(sqrt(area / ratio)),
+                    .column_count = (PetscInt)nearbyint(sqrt(area * ratio))};
 
-    if (box.rows < 1 || box.rows > rows || box.columns < 1 || box.columns > columns) continue;
-    box.row = (PetscInt)CordsRandomBelow(key, draw + 2, (uint64_t)(rows - box.rows) + 1);
-    box.column = (PetscInt)CordsRandomBelow(key, draw + 3, (uint64_t)(columns - box.columns) + 1);
+    if (box.row_count < 1 || box.row_count > rows || box.column_count < 1 || box.column_count > columns) continue;
+    box.row_start = (PetscInt)CordsRandomBelow(key, draw + 2, (uint64_t)(rows - box.row_count) + 1);
+    box.column_start = (PetscInt)CordsRandomBelow(key, draw + 3, (uint64_t)(columns - box.column_count) + 1);
     return box;
   }
   return CentralBox(range, rows, columns);

@@ -10,14 +10,9 @@
 #ifndef CORDS_DATA_RESIZED_CROP_H
 #define CORDS_DATA_RESIZED_CROP_H
 
+#include "core/box.h"
 #include "core/random.h"
 #include "data/image.h"
-
-/* A box of pixels, inside its image and not empty. */
-typedef struct {
-  PetscInt row, column; /* of its first pixel */
-  PetscInt rows, columns;
-} CordsBox;
 
 /* What CordsCropDraw draws from. */
 typedef struct {
@@ -30,7 +25,7 @@ typedef struct {
 size_t CordsResizedCropWorkBytes(PetscInt rows, PetscInt columns, PetscInt channels, PetscInt out_rows,
                                  PetscInt out_columns);
 
-/* The box of `image` (rows × columns pixels), resized to out_rows × out_columns. */
+/* The box of `image` (rows × columns pixels), inside it and not empty, resized to out_rows × out_columns. */
 void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, CordsBox box,
                       PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work);
 

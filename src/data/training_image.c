@@ -37,7 +37,7 @@ void CordsTrainingImage(const CordsAugmentation *augmentation, const float mean[
 {
   static const float zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
   uint8_t *resized = work, *rest = resized + PixelBytes(shape);
-  CordsBox box = {.rows = rows, .columns = columns};
+  CordsBox box = {.row_count = rows, .column_count = columns};
   PetscBool floats = (PetscBool)(augmentation->affine || augmentation->brightness > 0 || augmentation->contrast > 0 ||
                                  augmentation->elastic_alpha > 0);
 

@@ -3,7 +3,6 @@
 #include "conv/cut_pool.h"
 #include "conv/pointwise.h"
 #include "conv/pool.h"
-#include "core/box.h"
 #include "core/reduce.h"
 #include "model/batch_norm.h"
 #include "model/weights.h"
@@ -238,28 +237,14 @@ static PetscErrorCode NormForward(CordsCnn cnn, Norm *norm, PetscBool training, 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* This rank's tiles of the images. */
-static PetscErrorCode TakeImages(CordsCnn cnn, const float *images)
-{
-  const CordsArchitecture *a = &cnn->model->architecture;
-  const CordsLayout layout = CordsLayoutOf(cnn->context, a->image_rows, a->image_columns, a->image_channels);
-  CordsArray tiles;
-
-  PetscFunctionBegin;
-  PetscCall(CordsArrayCreate(CORDS_F32, cnn->n, cnn->images.elements, &tiles));
-  CordsBoxTakeTiles(&layout, cnn->n, images, tiles.data);
-  CordsConvert(CORDS_F32, cnn->type, (size_t)tiles.items * (size_t)tiles.elements, tiles.data, cnn->images.data);
-  PetscCall(CordsArrayDestroy(&tiles));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 static PetscErrorCode StemForward(CordsCnn cnn, const float *images, PetscBool training)
 {
   const CordsArchitecture *a = &cnn->model->architecture;
+  const CordsLayout layout = CordsLayoutOf(cnn->context, a->image_rows, a->image_columns, a->image_channels);
   const void *stem = cnn->images.data;
 
   PetscFunctionBegin;
-  PetscCall(TakeImages(cnn, images));
+  CordsConvertTiles(&layout, cnn->type, cnn->n, images, cnn->images.data);
   if (a->stem >= 0 && cnn->model->form == CORDS_FORM_BATCHNORM) {
     PetscCall(CordsConvForward(Conv(cnn, a->stem), cnn->n, cnn->images.data, cnn->raw_stem.data, PETSC_FALSE));
     PetscCall(NormForward(cnn, &cnn->stem_norm, training, cnn->raw_stem.data, PETSC_FALSE, cnn->stem.data));

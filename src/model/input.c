@@ -1,6 +1,5 @@
 /* What depends on the images only: inp = pool(inp_conv(image)), S inp, V_0 inp.  Constant during a phase, so computed
    once, and its gradients are carried back once, summed over the time steps. */
-#include "core/box.h"
 #include "model/system_private.h"
 
 /* Numbers of this rank in a map. */
@@ -63,22 +62,6 @@ static void ZeroArray(CordsArray *array)
   memset(array->data, 0, (size_t)array->items * (size_t)array->elements * CordsTypeSize(array->type));
 }
 
-/* This rank's tiles of the images, in M. */
-static PetscErrorCode TakeImages(CordsInput input, const float *images)
-{
-  const CordsArchitecture *a = &input->system->model->architecture;
-  const CordsLayout layout = CordsLayoutOf(input->system->context, a->image_rows, a->image_columns, a->image_channels);
-  CordsArray tiles;
-
-  PetscFunctionBegin;
-  PetscCall(CordsArrayCreate(CORDS_F32, input->batch, input->images.elements, &tiles));
-  CordsBoxTakeTiles(&layout, input->batch, images, tiles.data);
-  CordsConvert(CORDS_F32, input->images.type, (size_t)tiles.items * (size_t)tiles.elements, tiles.data,
-               input->images.data);
-  PetscCall(CordsArrayDestroy(&tiles));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 /* One convolution of inp, computed in M. */
 static PetscErrorCode ForwardFromInput(CordsInput input, PetscInt connection, CordsArray *y)
 {
@@ -97,10 +80,11 @@ PetscErrorCode CordsInputSet(CordsInput input, const float *images)
 {
   CordsSystem system = input->system;
   const CordsArchitecture *a = &system->model->architecture;
+  const CordsLayout layout = CordsLayoutOf(system->context, a->image_rows, a->image_columns, a->image_channels);
   const void *stem = input->images.data;
 
   PetscFunctionBegin;
-  PetscCall(TakeImages(input, images));
+  CordsConvertTiles(&layout, input->images.type, input->batch, images, input->images.data);
   if (a->stem >= 0) {
     PetscCall(CordsConvForward(CordsSystemConv(system, a->stem), input->batch, input->images.data, input->stem.data,
                                PETSC_FALSE));

@@ -22,15 +22,6 @@ extern const CordsDatasetType cords_dataset_folder;
 const CordsDatasetType cords_dataset_folder = {
     .name = "folder",
     .about = "JPEG and PNG images of any size, a folder per class: DIR/train/CLASS/*, DIR/val/CLASS/* (or DIR/test)",
-    .channels = 3,
-    .mean = {.485f, .456f, .406f},
-    .deviation = {.229f, .224f, .225f},
-    .augmentation = {.crop = {.08, 1, 3. / 4, 4. / 3},
-                     .flip = PETSC_TRUE,
-                     .operations = {.count = 2, .level = 9, .levels = 31}},
+    CORDS_DATASET_PHOTOGRAPHS,
     .open = Open,
-    .fetch = CordsDatasetFetchMember,
-    .length = CordsDatasetMemberLength,
-    .where = CordsDatasetWhereMember,
-    .close = CordsDatasetCloseMembers,
 };

@@ -233,15 +233,6 @@ extern const CordsDatasetType cords_dataset_webdataset;
 const CordsDatasetType cords_dataset_webdataset = {
     .name = "webdataset",
     .about = "tar files of KEY.jpg and KEY.cls (WebDataset): DIR/train/*.tar, DIR/val/*.tar, or *train*.tar, *val*.tar",
-    .channels = 3,
-    .mean = {.485f, .456f, .406f},
-    .deviation = {.229f, .224f, .225f},
-    .augmentation = {.crop = {.08, 1, 3. / 4, 4. / 3},
-                     .flip = PETSC_TRUE,
-                     .operations = {.count = 2, .level = 9, .levels = 31}},
+    CORDS_DATASET_PHOTOGRAPHS,
     .open = Open,
-    .fetch = CordsDatasetFetchMember,
-    .length = CordsDatasetMemberLength,
-    .where = CordsDatasetWhereMember,
-    .close = CordsDatasetCloseMembers,
 };

@@ -8,10 +8,10 @@ static size_t bytes, different;
 static void CheckCrop(CordsH5 file, const SupportPicture *picture)
 {
   CordsImageShape in = picture->input_shape, out = picture->shape;
-  CordsBox box = {.row = SupportPicturesInt(file, picture, "row"),
-                  .column = SupportPicturesInt(file, picture, "column"),
-                  .rows = SupportPicturesInt(file, picture, "rows"),
-                  .columns = SupportPicturesInt(file, picture, "columns")};
+  CordsBox box = {.row_start = SupportPicturesInt(file, picture, "row"),
+                  .column_start = SupportPicturesInt(file, picture, "column"),
+                  .row_count = SupportPicturesInt(file, picture, "rows"),
+                  .column_count = SupportPicturesInt(file, picture, "columns")};
   uint8_t *found = malloc(CordsImageSize(out));
   void *work = malloc(CordsResizedCropWorkBytes(in.rows, in.columns, in.channels, out.rows, out.columns));
 
@@ -59,7 +59,7 @@ static void TestSameSize(void **state)
   assert_true(CordsResizedCropWorkBytes(7, 5, 3, 7, 5) <= sizeof work);
   for (int i = 0; i < 105; i++) image[i] = (uint8_t)(i * 37);
   for (int k = 0; k < 2; k++) {
-    CordsResizedCrop(image, 7, 5, channels[k], (CordsBox){0, 0, 7, 5}, 7, 5, output, work);
+    CordsResizedCrop(image, 7, 5, channels[k], (CordsBox){0, 7, 0, 5}, 7, 5, output, work);
     assert_memory_equal(output, image, 35 * (size_t)channels[k]);
   }
 }
@@ -72,7 +72,7 @@ static void TestOutside(void **state)
   memset(image, 255, sizeof image);
   for (int row = 2; row < 7; row++) memset(image + (row * 8 + 1) * 3, 100, 4 * 3);
   memset(output, 7, sizeof output);
-  CordsResizedCrop(image, 9, 8, 3, (CordsBox){2, 1, 5, 4}, 6, 7, output, work);
+  CordsResizedCrop(image, 9, 8, 3, (CordsBox){2, 5, 1, 4}, 6, 7, output, work);
   for (int i = 0; i < 6 * 7 * 3; i++) assert_int_equal(output[i], 100);
   assert_int_equal(output[6 * 7 * 3], 7);
   free(work);
@@ -93,14 +93,15 @@ static void TestDraw(void **state)
 
   for (uint64_t i = 0; i < 4000; i++) {
     CordsBox box = CordsCropDraw(&usual, 375, 500, Key(i));
-    double ratio = (double)box.columns / box.rows, area = (double)box.columns * box.rows / (375. * 500.);
+    double ratio = (double)box.column_count / box.row_count,
+           area = (double)box.column_count * box.row_count / (375. * 500.);
 
-    assert_true(box.row >= 0 && box.rows >= 1 && box.row + box.rows <= 375);
-    assert_true(box.column >= 0 && box.columns >= 1 && box.column + box.columns <= 500);
+    assert_true(box.row_start >= 0 && box.row_count >= 1 && box.row_start + box.row_count <= 375);
+    assert_true(box.column_start >= 0 && box.column_count >= 1 && box.column_start + box.column_count <= 500);
     assert_true(ratio > .74 && ratio < 1.35 && area > .079 && area <= 1);
     area_sum += area;
     small += area < .2;
-    at_left += box.column < (500 - box.columns) / 2;
+    at_left += box.column_start < (500 - box.column_count) / 2;
   }
   /* torchvision's get_params, 4000 times: 701 small ones, mean area 0.429 (large boxes of most ratios do not fit) */
   assert_in_range(small, 580, 800);
@@ -126,7 +127,7 @@ static void TestDrawKey(void **state)
 static void TestDrawFallback(void **state)
 {
   const CordsCropRange large = {.area_min = .9, .area_max = 1, .ratio_min = 3. / 4, .ratio_max = 4. / 3};
-  const CordsBox wide = {0, 133, 100, 133}, high = {133, 0, 133, 100}, point = {0, 0, 1, 1};
+  const CordsBox wide = {0, 100, 133, 133}, high = {133, 133, 0, 100}, point = {0, 1, 0, 1};
   CordsBox box = CordsCropDraw(&large, 100, 400, Key(1));
 
   assert_memory_equal(&box, &wide, sizeof box);
