@@ -4,6 +4,9 @@
 
 #include "conv/finish.h"
 
+/* What a run computes where the pixels that it reads come at two times. */
+typedef enum { CORDS_PART_WHOLE, CORDS_PART_EARLY, CORDS_PART_LATE } CordsConvPart;
+
 typedef struct {
   const char *name;
   const char *about; /* one line */
@@ -19,7 +22,11 @@ typedef struct {
   void (*later_bytes)(void *data, CordsConvOperation operation, double *own, double *shared);
   /* The convolution (adjoint: from output to input) of n > 0 images with a finish of its sums, which serves all
      operations on images.  May be NULL where forward and backward_data are not. */
-  PetscErrorCode (*run)(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish);
+  PetscErrorCode (*run)(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
+                        const CordsFinish *finish);
+  /* The early part of a direction is from now on what reads nothing of x outside a box of it.  May be NULL: run is then
+     asked for the whole only. */
+  PetscErrorCode (*divide)(void *data, PetscBool adjoint, const CordsBox *early);
   /* Contracts of conv.h, n > 0; forward is CordsConvForwardFrom.  Where there is no run; conv.c then makes steps with
      them and conv/step. */
   PetscErrorCode (*forward)(void *data, PetscInt n, const void *x, const void *start, PetscInt period, void *y);

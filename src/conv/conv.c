@@ -30,8 +30,15 @@ typedef struct {
   void *data; /* the backend's; the same in all slots of one backend */
 } Kernel;
 
+/* When what a direction reads is there; wait NULL: before. */
+typedef struct {
+  PetscErrorCode (*wait)(void *);
+  void *context;
+} Arrival;
+
 struct _p_CordsConv {
-  CordsCutConv cut; /* does everything where maps are cut; NULL: the rest of this does */
+  CordsCutConv cut;    /* does everything where maps are cut; NULL: the rest of this does */
+  Arrival arrivals[2]; /* forward, adjoint */
   CordsConvShape shape;
   CordsType type;
   Kernel kernels[SLOT_COUNT];
@@ -201,6 +208,18 @@ const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation)
   return part ? KernelFor(part, operation, PETSC_MAX_INT)->backend->name : "none";
 }
 
+PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const CordsBox *early,
+                                   PetscErrorCode (*wait)(void *), void *context)
+{
+  PetscFunctionBegin;
+  conv->arrivals[adjoint] = (Arrival){wait, context};
+  for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
+    const Kernel *k = &conv->kernels[slot];
+    if (SharedWith(conv, slot) < 0 && k->backend->divide) PetscCall(k->backend->divide(k->data, adjoint, early));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 {
   PetscFunctionBegin;
@@ -246,16 +265,43 @@ void CordsConvFill(const CordsConvShape *s, CordsType type, PetscInt n, const vo
   }
 }
 
+static PetscErrorCode Wait(CordsConv conv, PetscBool adjoint)
+{
+  const Arrival *a = &conv->arrivals[adjoint];
+
+  return a->wait ? a->wait(a->context) : PETSC_SUCCESS;
+}
+
+/* What needs no waiting first. */
+static PetscErrorCode Run(CordsConv conv, const Kernel *k, PetscBool adjoint, PetscInt n, const void *x,
+                          const CordsFinish *finish)
+{
+  const PetscBool early = (PetscBool)(conv->arrivals[adjoint].wait && k->backend->divide);
+
+  PetscFunctionBegin;
+  if (early) PetscCall(k->backend->run(k->data, adjoint, CORDS_PART_EARLY, n, x, finish));
+  PetscCall(Wait(conv, adjoint));
+  PetscCall(k->backend->run(k->data, adjoint, early ? CORDS_PART_LATE : CORDS_PART_WHOLE, n, x, finish));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsConvForwardFrom(CordsConv conv, PetscInt n, const void *x, const void *start, PetscInt period,
                                     void *y)
 {
   const Kernel *k = KernelFor(conv, CORDS_CONV_FORWARD, n);
   CordsFinish finish = CordsFinishPlain(start, period, y);
 
-  if (n == 0) return PETSC_SUCCESS; /* a rank without images, here and below */
-  if (conv->cut) return CordsCutConvForwardFrom(conv->cut, n, x, start, period, y);
-  if (k->backend->forward) return k->backend->forward(k->data, n, x, start, period, y);
-  return k->backend->run(k->data, PETSC_FALSE, n, x, &finish);
+  PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS); /* a rank without images, here and below */
+  if (conv->cut) {
+    PetscCall(CordsCutConvForwardFrom(conv->cut, n, x, start, period, y));
+  } else if (k->backend->run) {
+    PetscCall(Run(conv, k, PETSC_FALSE, n, x, &finish));
+  } else {
+    PetscCall(Wait(conv, PETSC_FALSE));
+    PetscCall(k->backend->forward(k->data, n, x, start, period, y));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsConvForward(CordsConv conv, PetscInt n, const void *x, void *y, PetscBool accumulate)
@@ -268,19 +314,32 @@ PetscErrorCode CordsConvBackwardData(CordsConv conv, PetscInt n, const void *dy,
   const Kernel *k = KernelFor(conv, CORDS_CONV_BACKWARD_DATA, n);
   CordsFinish finish = CordsFinishPlain(accumulate ? dx : NULL, n, dx);
 
-  if (n == 0) return PETSC_SUCCESS;
-  if (conv->cut) return CordsCutConvBackwardData(conv->cut, n, dy, dx, accumulate);
-  if (k->backend->backward_data) return k->backend->backward_data(k->data, n, dy, dx, accumulate);
-  return k->backend->run(k->data, PETSC_TRUE, n, dy, &finish);
+  PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  if (conv->cut) {
+    PetscCall(CordsCutConvBackwardData(conv->cut, n, dy, dx, accumulate));
+  } else if (k->backend->run) {
+    PetscCall(Run(conv, k, PETSC_TRUE, n, dy, &finish));
+  } else {
+    PetscCall(Wait(conv, PETSC_TRUE));
+    PetscCall(k->backend->backward_data(k->data, n, dy, dx, accumulate));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *x, const void *dy, void *dw)
 {
   const Kernel *k = KernelFor(conv, CORDS_CONV_BACKWARD_WEIGHTS, n);
 
-  if (n == 0) return PETSC_SUCCESS;
-  if (conv->cut) return CordsCutConvBackwardWeights(conv->cut, n, x, dy, dw);
-  return k->backend->backward_weights(k->data, n, x, dy, dw);
+  PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  if (conv->cut) {
+    PetscCall(CordsCutConvBackwardWeights(conv->cut, n, x, dy, dw));
+  } else {
+    PetscCall(Wait(conv, PETSC_FALSE));
+    PetscCall(k->backend->backward_weights(k->data, n, x, dy, dw));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* Room for n items of the output, in T. */
@@ -306,9 +365,10 @@ PetscErrorCode CordsConvStep(CordsConv conv, PetscInt n, const CordsConvLaw *law
   if (conv->cut) {
     PetscCall(CordsCutConvStep(conv->cut, n, law, x, z, period, r, r_next, x_next, mask));
   } else if (k->backend->run) {
-    PetscCall(k->backend->run(k->data, PETSC_FALSE, n, x, &finish));
+    PetscCall(Run(conv, k, PETSC_FALSE, n, x, &finish));
   } else {
     PetscCall(SynapticWork(conv, n));
+    PetscCall(Wait(conv, PETSC_FALSE));
     PetscCall(k->backend->forward(k->data, n, x, z, period, conv->synaptic.data));
     CordsStepPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, r, r_next, x_next, mask);
   }
@@ -326,9 +386,10 @@ PetscErrorCode CordsConvStepAdjoint(CordsConv conv, PetscInt n, const CordsConvL
   if (conv->cut) {
     PetscCall(CordsCutConvStepAdjoint(conv->cut, n, law, du, g, later, mask, lambda, du_before));
   } else if (k->backend->run) {
-    PetscCall(k->backend->run(k->data, PETSC_TRUE, n, du, &finish));
+    PetscCall(Run(conv, k, PETSC_TRUE, n, du, &finish));
   } else {
     PetscCall(SynapticWork(conv, n));
+    PetscCall(Wait(conv, PETSC_TRUE));
     PetscCall(k->backend->backward_data(k->data, n, du, conv->synaptic.data, PETSC_FALSE));
     CordsStepAdjointPointwise(&conv->shape, conv->type, n, law, conv->synaptic.data, g, later, lambda);
     if (mask) CordsConvMaskMultiply(&conv->shape, conv->type, n, law, mask, lambda, du_before);

@@ -7,6 +7,7 @@
 #define CORDS_CONV_CONV_H
 
 #include "core/array.h"
+#include "core/box.h"
 #include "core/context.h"
 
 typedef struct {
@@ -46,6 +47,12 @@ const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
    no more memory than they have, for each direction.  Errors (user): no such backend. */
 PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
                                         PetscBool *supports, PetscBool *lean);
+
+/* From now on the images x that this convolution reads (adjoint: dy, du) are there in the box `early` when an operation
+   begins, the rest of them once wait(context) has returned, which every operation calls once.  What reads the box only
+   is computed before.  Errors: those of wait. */
+PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const CordsBox *early,
+                                   PetscErrorCode (*wait)(void *context), void *context);
 
 /* weights: M [out][in][row][column]; copied. */
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights);

@@ -4,7 +4,7 @@
 #include "conv/cut_shape.h"
 #include "conv/halo.h"
 
-/* One direction: a map's window, and what works on it. */
+/* One direction: a map's window, and what works on it; where it reads own pixels only, while the others travel. */
 typedef struct {
   CordsHalo halo;
   CordsArray window; /* T, grown to the images of a call */
@@ -41,13 +41,25 @@ PetscErrorCode CordsCutConvPrepare(CordsContext context, PetscInt count, const C
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscErrorCode Arrive(void *halo)
+{
+  return CordsHaloEnd(halo);
+}
+
+/* own: this rank's tile of the map of rows × columns × channels that the direction reads. */
 static PetscErrorCode DirectionCreate(CordsContext context, const CordsConvShape *part, CordsType type,
                                       PetscBool has_work, PetscInt rows, PetscInt columns, PetscInt channels,
-                                      const CordsBox *window, Direction *d)
+                                      const CordsBox *own, const CordsBox *window, PetscBool adjoint, Direction *d)
 {
+  CordsBox early = CordsBoxIntersect(own, window);
+
   PetscFunctionBegin;
   PetscCall(CordsHaloCreate(context, rows, columns, channels, window, &d->halo));
-  if (has_work) PetscCall(CordsConvCreate(part, type, NULL, &d->conv));
+  if (!has_work) PetscFunctionReturn(PETSC_SUCCESS);
+  early.row_start -= window->row_start;
+  early.column_start -= window->column_start;
+  PetscCall(CordsConvCreate(part, type, NULL, &d->conv));
+  PetscCall(CordsConvSetArrival(d->conv, adjoint, &early, Arrive, d->halo));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -60,9 +72,11 @@ PetscErrorCode CordsCutConvCreate(CordsContext context, const CordsConvShape *wh
   c->type = type;
   c->cut = CordsCutShapeOf(whole, context->grid_rows, context->grid_columns, context->domain_rank);
   PetscCall(DirectionCreate(context, &c->cut.forward, type, CordsCutHasForward(&c->cut), whole->in_rows,
-                            whole->in_columns, whole->in_channels, &c->cut.in_window, &c->forward));
+                            whole->in_columns, whole->in_channels, &c->cut.in, &c->cut.in_window, PETSC_FALSE,
+                            &c->forward));
   PetscCall(DirectionCreate(context, &c->cut.adjoint, type, CordsCutHasAdjoint(&c->cut), whole->out_rows,
-                            whole->out_columns, whole->out_channels, &c->cut.out_window, &c->adjoint));
+                            whole->out_columns, whole->out_channels, &c->cut.out, &c->cut.out_window, PETSC_TRUE,
+                            &c->adjoint));
   *conv = c;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -117,7 +131,7 @@ void CordsCutConvLaterBytes(CordsCutConv conv, PetscInt most, double *own, doubl
   }
 }
 
-/* The window of a tile for n images. */
+/* The window of a tile for n images begins to be gathered; the convolution that reads it waits for what is missing. */
 static PetscErrorCode Gather(Direction *d, CordsType type, PetscInt pixels, PetscInt channels, PetscInt n,
                              const void *tile)
 {
@@ -127,7 +141,7 @@ static PetscErrorCode Gather(Direction *d, CordsType type, PetscInt pixels, Pets
     PetscCall(CordsArrayCreate(type, n, pixels * channels, &d->window));
   }
   PetscCall(CordsHaloBegin(d->halo, type, n, tile, d->window.data));
-  PetscCall(CordsHaloEnd(d->halo));
+  if (!d->conv) PetscCall(CordsHaloEnd(d->halo));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -1,6 +1,6 @@
-/* A convolution whose maps are cut over a domain group: halos are exchanged, then each rank does its part by the
-   kernels of an ordinary convolution.  Behind CordsConvCreateCut; the contracts are those of conv.h with tiles for
-   images.
+/* A convolution whose maps are cut over a domain group: each rank does its part by the kernels of an ordinary
+   convolution, first what needs no halo while the halo travels, then the rest.  Behind CordsConvCreateCut; the
+   contracts are those of conv.h with tiles for images.
 
    An exchange is one message for all images (and time steps) of a call from every rank that owns a part of the window.
    Everything is collective on the domain group. */

@@ -106,6 +106,51 @@ PetscErrorCode CordsRouteDestroy(CordsRoute *route)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+static PetscBool ReadsInside(const int32_t *sources, PetscInt taps, size_t pixel_bytes, PetscInt in_columns,
+                             const CordsBox *box)
+{
+  for (PetscInt t = 0; t < taps; t++) {
+    const PetscInt pixel = sources[t] < 0 ? -1 : (PetscInt)((size_t)sources[t] / pixel_bytes);
+    if (pixel >= 0 && !CordsBoxHolds(box, pixel / in_columns, pixel % in_columns)) return PETSC_FALSE;
+  }
+  return PETSC_TRUE;
+}
+
+static PetscErrorCode DivideClass(CordsRouteClass *c, size_t pixel_bytes, PetscInt in_columns, const CordsBox *early)
+{
+  const PetscInt taps = c->tap_count;
+  PetscInt *pixels, placed = 0;
+  int32_t *sources;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(c->pixel_count, &pixels));
+  PetscCall(PetscMalloc1((size_t)c->pixel_count * PetscMax(taps, 1), &sources));
+  for (int late = 0; late < 2; late++) {
+    for (PetscInt k = 0; k < c->pixel_count; k++) {
+      const int32_t *from = c->sources + (size_t)k * taps;
+      if (ReadsInside(from, taps, pixel_bytes, in_columns, early) == (PetscBool)late) continue;
+      PetscCall(PetscArraycpy(sources + (size_t)placed * taps, from, taps));
+      pixels[placed++] = c->pixels[k];
+    }
+    if (!late) c->early_count = placed;
+  }
+  PetscCall(PetscFree(c->pixels));
+  PetscCall(PetscFree(c->sources));
+  c->pixels = pixels;
+  c->sources = sources;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsRouteDivide(CordsRoute *route, PetscInt in_columns, const CordsBox *early)
+{
+  const size_t pixel_bytes = (size_t)route->in_channels * CordsTypeSize(route->type);
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < route->class_count; k++)
+    PetscCall(DivideClass(&route->classes[k], pixel_bytes, in_columns, early));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* A weight into a lane of a row of units, as the first or second number (half) of pairs. */
 static inline void PutWeight(CordsType type, void *row, PetscInt lane, PetscInt half, double value)
 {

@@ -10,9 +10,10 @@ enum { CORDS_ROUTE_WIDTH_MAX = 4 /* vectors of a channel block */ };
 /* Output pixels that have the same taps: all of them forwards; backwards those that fall alike between strides. */
 typedef struct {
   PetscInt pixel_count, tap_count;
-  PetscInt *pixels; /* places in the output image */
-  PetscInt *taps;   /* places in the kernel */
-  int32_t *sources; /* [pixel][tap]: bytes from the start of the input image, −1 outside */
+  PetscInt early_count; /* pixels, the first of all, that read a given box only (CordsRouteDivide); else 0 */
+  PetscInt *pixels;     /* places in the output image */
+  PetscInt *taps;       /* places in the kernel */
+  int32_t *sources;     /* [pixel][tap]: bytes from the start of the input image, −1 outside */
 } CordsRouteClass;
 
 typedef struct {
@@ -30,6 +31,9 @@ typedef struct {
 /* adjoint: from output to input of the shape.  Owned: CordsRouteDestroy. */
 PetscErrorCode CordsRouteCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, CordsRoute *route);
 PetscErrorCode CordsRouteDestroy(CordsRoute *route);
+
+/* In every class the pixels that read nothing outside a box of the input image come first, in their order. */
+PetscErrorCode CordsRouteDivide(CordsRoute *route, PetscInt in_columns, const CordsBox *early);
 
 /* weights: M [out][in][row][column] */
 PetscErrorCode CordsRoutePack(CordsRoute *forward, const void *weights);

@@ -20,6 +20,7 @@ PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *s, PetscBool adjoin
 
   PetscFunctionBegin;
   grid->in_pixels = in_rows * in_columns;
+  grid->in_columns = in_columns;
   grid->out_pixels = out_rows * out_columns;
   grid->in_channels = adjoint ? s->out_channels : s->in_channels;
   grid->out_channels = adjoint ? s->in_channels : s->out_channels;
@@ -31,6 +32,39 @@ PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *s, PetscBool adjoin
     ListPixels(row - pad_top, column - pad_left, 4, in_rows, in_columns, grid->inputs + tile * CORDS_WINOGRAD_PLACES);
     ListPixels(row, column, 2, out_rows, out_columns, grid->outputs + tile * CORDS_WINOGRAD_OUTPUTS);
   }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscBool ReadsInside(const int32_t *pixels, PetscInt in_columns, const CordsBox *box)
+{
+  for (PetscInt k = 0; k < CORDS_WINOGRAD_PLACES; k++) {
+    if (pixels[k] >= 0 && !CordsBoxHolds(box, pixels[k] / in_columns, pixels[k] % in_columns)) return PETSC_FALSE;
+  }
+  return PETSC_TRUE;
+}
+
+PetscErrorCode CordsWinogradGridDivide(CordsWinogradGrid *grid, const CordsBox *early)
+{
+  int32_t *inputs, *outputs;
+  PetscInt placed = 0;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(grid->tiles * CORDS_WINOGRAD_PLACES, &inputs));
+  PetscCall(PetscMalloc1(grid->tiles * CORDS_WINOGRAD_OUTPUTS, &outputs));
+  for (int late = 0; late < 2; late++) {
+    for (PetscInt tile = 0; tile < grid->tiles; tile++) {
+      const int32_t *in = grid->inputs + tile * CORDS_WINOGRAD_PLACES;
+      const int32_t *out = grid->outputs + tile * CORDS_WINOGRAD_OUTPUTS;
+      if (ReadsInside(in, grid->in_columns, early) == (PetscBool)late) continue;
+      PetscCall(PetscArraycpy(inputs + placed * CORDS_WINOGRAD_PLACES, in, CORDS_WINOGRAD_PLACES));
+      PetscCall(PetscArraycpy(outputs + placed++ * CORDS_WINOGRAD_OUTPUTS, out, CORDS_WINOGRAD_OUTPUTS));
+    }
+    if (!late) grid->early = placed;
+  }
+  PetscCall(PetscFree(grid->inputs));
+  PetscCall(PetscFree(grid->outputs));
+  grid->inputs = inputs;
+  grid->outputs = outputs;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

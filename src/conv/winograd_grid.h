@@ -5,8 +5,9 @@
 #include "conv/conv.h"
 
 typedef struct {
-  PetscInt in_pixels, in_channels, out_pixels, out_channels;
+  PetscInt in_pixels, in_columns, in_channels, out_pixels, out_channels;
   PetscInt tiles;   /* of an image; those at the lower and right edge may reach beyond it */
+  PetscInt early;   /* tiles, the first of all, that read a given box only (CordsWinogradGridDivide); else 0 */
   int32_t *inputs;  /* [tile][4 × 4] input pixels, −1 outside */
   int32_t *outputs; /* [tile][2 × 2] output pixels, −1 outside */
 } CordsWinogradGrid;
@@ -14,6 +15,9 @@ typedef struct {
 /* adjoint: from output to input of the shape, which is 3 × 3 with stride 1.  Owned: CordsWinogradGridDestroy. */
 PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *shape, PetscBool adjoint, CordsWinogradGrid *grid);
 PetscErrorCode CordsWinogradGridDestroy(CordsWinogradGrid *grid);
+
+/* The tiles that read nothing outside a box of the input image come first, in their order. */
+PetscErrorCode CordsWinogradGridDivide(CordsWinogradGrid *grid, const CordsBox *early);
 
 /* Addresses of pixels [count] of an image of n, zeros where they lie outside. */
 static inline void CordsWinogradAddresses(const int32_t *pixels, PetscInt count, const void *image, size_t pixel_bytes,

@@ -13,6 +13,12 @@ static inline PetscInt CordsBoxPixels(const CordsBox *box)
   return box->row_count * box->column_count;
 }
 
+static inline PetscBool CordsBoxHolds(const CordsBox *box, PetscInt row, PetscInt column)
+{
+  return (PetscBool)(row >= box->row_start && row < box->row_start + box->row_count && column >= box->column_start &&
+                     column < box->column_start + box->column_count);
+}
+
 /* What two boxes have in common; {0} where that is nothing. */
 CordsBox CordsBoxIntersect(const CordsBox *a, const CordsBox *b);
 

@@ -1,6 +1,6 @@
 /* Every line of conv/backends.def against the reference backend in every number type it knows: forward with start
    values, both ways back, the Euler step and its adjoint; and the adjoint identities of each: ⟨y, W x⟩ = ⟨Wᵀ y, x⟩ =
-   ⟨∂/∂W, W⟩. */
+   ⟨∂/∂W, W⟩; and the same numbers bit by bit where images arrive while they are worked on. */
 #include "support/support.h"
 
 #include "conv/conv.h"
@@ -216,6 +216,70 @@ static void CheckStep(const char *backend, CordsType type, const Case *c, const 
   SupportCall(CordsArrayDestroy(&g));
 }
 
+/* Images that arrive: NaN outside a box until somebody waits. */
+typedef struct {
+  CordsArray *images;
+  const CordsArray *whole;
+  const CordsArray *result;
+  PetscInt waits, early_results;
+} Arrival;
+
+static PetscErrorCode Arrive(void *context)
+{
+  Arrival *a = context;
+  CordsArray wide = Wide(a->result);
+
+  a->waits++;
+  for (PetscInt k = 0; k < wide.elements; k++) a->early_results += !isnan(((double *)wide.data)[k]);
+  memcpy(a->images->data, a->whole->data, (size_t)a->whole->elements * CordsTypeSize(a->whole->type));
+  SupportCall(CordsArrayDestroy(&wide));
+  return PETSC_SUCCESS;
+}
+
+static void CheckDirection(const char *backend, CordsConv conv, PetscBool adjoint, PetscInt n, CordsType type)
+{
+  const CordsConvShape *s = CordsConvGetShape(conv);
+  const PetscInt rows = adjoint ? s->out_rows : s->in_rows, columns = adjoint ? s->out_columns : s->in_columns;
+  const PetscInt channels = adjoint ? s->out_channels : s->in_channels;
+  const size_t results = (size_t)n * (adjoint ? s->in_rows * s->in_columns * s->in_channels
+                                              : s->out_rows * s->out_columns * s->out_channels);
+  const CordsBox image = {0, rows, 0, columns}, early = {0, (2 * rows + 2) / 3, columns / 5, columns - columns / 5};
+  CordsArray x = Random(type, (size_t)n * rows * columns * channels, 1), late, y[2];
+  Arrival arrival = {.images = &late, .whole = &x, .result = &y[1]};
+
+  SupportCall(CordsArrayCreate(type, 1, x.elements, &late));
+  for (int k = 0; k < 2; k++) {
+    SupportCall(CordsArrayCreate(type, 1, (PetscInt)results, &y[k]));
+    memset(y[k].data, 0xFF, results * CordsTypeSize(type));
+    memset(late.data, 0xFF, (size_t)x.elements * CordsTypeSize(type));
+    CordsBoxCopy(&early, n, (size_t)channels * CordsTypeSize(type), &image, x.data, &image, late.data);
+    if (k == 1) SupportCall(CordsConvSetArrival(conv, adjoint, &early, Arrive, &arrival));
+    if (adjoint)
+      SupportCall(CordsConvBackwardData(conv, n, k ? late.data : x.data, y[k].data, PETSC_FALSE));
+    else
+      SupportCall(CordsConvForward(conv, n, k ? late.data : x.data, y[k].data, PETSC_FALSE));
+  }
+  assert_int_equal(arrival.waits, 1);
+  if (s->kernel_rows < rows && (!strcmp(backend, "direct") || !strcmp(backend, "winograd")))
+    assert_true(arrival.early_results > 0);
+  assert_memory_equal(y[0].data, y[1].data, results * CordsTypeSize(type));
+  SupportCall(CordsArrayDestroy(&x));
+  SupportCall(CordsArrayDestroy(&late));
+  for (int k = 0; k < 2; k++) SupportCall(CordsArrayDestroy(&y[k]));
+}
+
+static void CheckArrival(const char *backend, CordsType type, const Case *c)
+{
+  CordsConvShape shape = CordsConvShapeSame(c->rows, c->columns, c->in, c->out, c->kernel, c->stride);
+  CordsArray w = Random(Master(type), (size_t)c->in * c->out * c->kernel * c->kernel, 3);
+  CordsConv conv = Conv(&shape, type, backend, &w);
+
+  CheckDirection(backend, conv, PETSC_FALSE, c->images, type);
+  CheckDirection(backend, conv, PETSC_TRUE, c->images, type);
+  SupportCall(CordsConvDestroy(&conv));
+  SupportCall(CordsArrayDestroy(&w));
+}
+
 typedef void (*Check)(const char *backend, CordsType type, const Case *c);
 
 static void CheckSteps(const char *backend, CordsType type, const Case *c)
@@ -255,6 +319,11 @@ static void test_every_step_agrees_with_the_reference(void **state)
   assert_true(ForAll(CheckSteps, PETSC_STATIC_ARRAY_LENGTH(recurrent), recurrent) >= 25);
 }
 
+static void test_images_may_arrive_while_they_are_worked_on(void **state)
+{
+  assert_true(ForAll(CheckArrival, PETSC_STATIC_ARRAY_LENGTH(cases), cases) >= 60);
+}
+
 static void test_unsupported_and_unknown_backends_are_refused(void **state)
 {
   CordsConvShape shape = CordsConvShapeSame(4, 4, 1, 1, 3, 1);
@@ -267,5 +336,6 @@ static void test_unsupported_and_unknown_backends_are_refused(void **state)
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_backend_agrees_with_the_reference),
                                           cmocka_unit_test(test_every_step_agrees_with_the_reference),
+                                          cmocka_unit_test(test_images_may_arrive_while_they_are_worked_on),
                                           cmocka_unit_test(test_unsupported_and_unknown_backends_are_refused)};
 SUPPORT_MAIN(tests)

@@ -26,7 +26,7 @@ typedef struct {
 
 /* ---- the loops ---- */
 
-/* A channel block of a class for n items at work. */
+/* A channel block of a class, or of a part of its pixels, for n items at work. */
 typedef struct {
   const CordsTileOperations *operations;
   const CordsRoute *route;
@@ -35,7 +35,7 @@ typedef struct {
   const char *x;
   const void *zeros;
   PetscInt vector, log_width; /* of the block */
-  PetscInt n, tiles;
+  PetscInt n, pixel_start, pixel_count, tiles;
 } Work;
 
 /* Addresses of the input pixels of a tile and the places of its output pixels. */
@@ -45,10 +45,9 @@ static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const vo
   const PetscInt taps = class->tap_count;
   const size_t pixel_bytes = (size_t)w->route->in_channels * CordsTypeSize(w->route->type);
   const size_t skipped = (size_t)part * w->route->part_units * w->route->unit_size;
-  PetscInt64 all = (PetscInt64)w->n * class->pixel_count, first = tile * all / w->tiles,
-             end = (tile + 1) * all / w->tiles;
-  PetscInt pixels = (PetscInt)(end - first), item = (PetscInt)(first / class->pixel_count);
-  PetscInt k = (PetscInt)(first % class->pixel_count);
+  PetscInt64 all = (PetscInt64)w->n * w->pixel_count, first = tile * all / w->tiles, end = (tile + 1) * all / w->tiles;
+  PetscInt pixels = (PetscInt)(end - first), item = (PetscInt)(first / w->pixel_count);
+  PetscInt k = w->pixel_start + (PetscInt)(first % w->pixel_count);
 
   for (PetscInt p = 0; p < pixels; p++) {
     const char *image = w->x + (size_t)item * w->route->in_pixels * pixel_bytes + skipped;
@@ -57,7 +56,7 @@ static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const vo
       rows[p * taps + t] = sources[t] < 0 ? (const char *)w->zeros : image + sources[t];
     where[p].at = (size_t)item * w->route->out_pixels + class->pixels[k];
     where[p].start_at = (size_t)(item % w->finish->period) * w->route->out_pixels + class->pixels[k];
-    if (++k == class->pixel_count) k = 0, item++;
+    if (++k == w->pixel_start + w->pixel_count) k = w->pixel_start, item++;
   }
   return pixels;
 }
@@ -92,14 +91,16 @@ static void RunTiles(const Work *w, PetscInt first, PetscInt end)
   }
 }
 
-/* All channel blocks of a class; threads share blocks where these divide evenly, so that each reads its own panels
-   only, else tiles. */
+/* All channel blocks of a part of a class; threads share blocks where these divide evenly, so that each reads its own
+   panels only, else tiles. */
 static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteClass *class, PetscInt n, const void *x,
-                     const CordsFinish *finish, int threads)
+                     const CordsFinish *finish, CordsConvPart part, int threads)
 {
   const CordsTileOperations *o = CordsTileOperationsOf(d->type);
   const PetscBool by_blocks = (PetscBool)(route->vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
-  const PetscInt64 all = (PetscInt64)n * class->pixel_count;
+  const PetscInt start = part == CORDS_PART_LATE ? class->early_count : 0;
+  const PetscInt end_pixel = part == CORDS_PART_EARLY ? class->early_count : class->pixel_count;
+  const PetscInt64 all = (PetscInt64)n * (end_pixel - start);
 
   if (all == 0) return;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -109,6 +110,8 @@ static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteCla
     const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
     const PetscInt64 share = thread % tile_shares;
     Work w = {.operations = o, .route = route, .class = class, .finish = finish, .x = x, .zeros = d->zeros, .n = n};
+    w.pixel_start = start;
+    w.pixel_count = end_pixel - start;
     w.vector = CordsRouteShareStart(route, thread % block_shares, block_shares);
     for (; w.vector < end; w.vector += 1 << w.log_width) {
       w.log_width = CordsRouteLogWidth(route->vectors - w.vector);
@@ -172,7 +175,16 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
   *shared = 0;
 }
 
-static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
+static PetscErrorCode Divide(void *data, PetscBool adjoint, const CordsBox *early)
+{
+  Data *d = data;
+
+  return adjoint ? CordsRouteDivide(&d->adjoint, d->shape.out_columns, early)
+                 : CordsRouteDivide(&d->forward, d->shape.in_columns, early);
+}
+
+static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
+                          const CordsFinish *finish)
 {
   Data *d = data;
   const CordsRoute *route = adjoint ? &d->adjoint : &d->forward;
@@ -183,7 +195,7 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void 
     PetscCall(CordsRoutePackAdjoint(&d->forward, &d->adjoint));
     d->adjoint_packed = PETSC_TRUE;
   }
-  for (PetscInt k = 0; k < route->class_count; k++) RunClass(d, route, &route->classes[k], n, x, finish, threads);
+  for (PetscInt k = 0; k < route->class_count; k++) RunClass(d, route, &route->classes[k], n, x, finish, part, threads);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -203,4 +215,5 @@ const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
                                                         .pack = Pack,
                                                         .later_bytes = LaterBytes,
                                                         .run = Run,
+                                                        .divide = Divide,
                                                         .backward_weights = BackwardWeights};

@@ -427,7 +427,8 @@ static PetscErrorCode RunWithSums(Data *d, PetscBool adjoint, PetscInt n, const 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
+static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
+                          const CordsFinish *finish)
 {
   Primitive *p;
 

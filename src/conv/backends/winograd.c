@@ -57,9 +57,10 @@ typedef struct {
   const char *x;
   const void *zeros;
   size_t pixel_bytes;
-  PetscBool by_blocks; /* threads share blocks of output channels */
-  PetscInt64 tiles;    /* of all items */
-  PetscInt chunk;      /* tiles at a time */
+  PetscBool by_blocks;             /* threads share blocks of output channels */
+  PetscInt tile_start, tile_count; /* of an item */
+  PetscInt64 tiles;                /* of all items */
+  PetscInt chunk;                  /* tiles at a time */
   size_t input_place, product_place;
   char *inputs, *products; /* of the first thread */
   size_t input_bytes, product_bytes;
@@ -74,14 +75,14 @@ static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first,
 {
   const CordsWinogradGrid *g = &w->direction->grid;
   const size_t image_bytes = (size_t)g->in_pixels * w->pixel_bytes;
-  const char *image = w->x + (size_t)(first / g->tiles) * image_bytes;
-  PetscInt tile = (PetscInt)(first % g->tiles);
+  const char *image = w->x + (size_t)(first / w->tile_count) * image_bytes;
+  PetscInt tile = w->tile_start + (PetscInt)(first % w->tile_count);
   const void *pixels[PLACES];
 
   for (PetscInt k = 0; k < count; k++) {
     CordsWinogradAddresses(g->inputs + tile * PLACES, PLACES, image, w->pixel_bytes, w->zeros, pixels);
     w->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
-    if (++tile == g->tiles) tile = 0, image += image_bytes;
+    if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, image += image_bytes;
   }
 }
 
@@ -112,7 +113,7 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
   const CordsWinogradGrid *g = &w->direction->grid;
   const PetscInt channel = vector * w->direction->places[0].lanes;
   const size_t width_bytes = (size_t)width * CORDS_VECTOR_BYTES;
-  PetscInt item = (PetscInt)(first / g->tiles), tile = (PetscInt)(first % g->tiles);
+  PetscInt item = (PetscInt)(first / w->tile_count), tile = w->tile_start + (PetscInt)(first % w->tile_count);
 
   for (PetscInt k = 0; k < count; k++) {
     const int32_t *outputs = g->outputs + tile * OUTPUTS;
@@ -129,7 +130,7 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
           w->tile->finish(w->finish, 1, width, &where[p], g->out_channels, channel, sums + p * width_bytes);
       }
     }
-    if (++tile == g->tiles) tile = 0, item++;
+    if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, item++;
   }
 }
 
@@ -177,11 +178,13 @@ static PetscErrorCode Prepare(Work *w, int threads)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode RunDirection(const Data *d, const Direction *direction, PetscInt n, const void *x,
-                                   const CordsFinish *finish)
+static PetscErrorCode RunDirection(const Data *d, const Direction *direction, CordsConvPart part, PetscInt n,
+                                   const void *x, const CordsFinish *finish)
 {
   const CordsWinogradGrid *g = &direction->grid;
-  const double operations = 2.0 * PLACES * n * g->tiles * g->in_channels * g->out_channels;
+  const PetscInt start = part == CORDS_PART_LATE ? g->early : 0;
+  const PetscInt count = (part == CORDS_PART_EARLY ? g->early : g->tiles) - start;
+  const double operations = 2.0 * PLACES * n * count * g->in_channels * g->out_channels;
   const int threads = CordsTileThreads(operations);
   Work w = {.direction = direction,
             .tile = CordsTileOperationsOf(d->type),
@@ -190,9 +193,12 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Pe
             .x = x,
             .zeros = d->zeros,
             .pixel_bytes = (size_t)g->in_channels * CordsTypeSize(d->type),
-            .tiles = (PetscInt64)n * g->tiles};
+            .tile_start = start,
+            .tile_count = count,
+            .tiles = (PetscInt64)n * count};
 
   PetscFunctionBegin;
+  if (count == 0) PetscFunctionReturn(PETSC_SUCCESS);
   w.by_blocks = (PetscBool)(threads > 1 && w.tiles < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
                             direction->places[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
   PetscCall(Prepare(&w, threads));
@@ -320,13 +326,21 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
   if (operation == CORDS_CONV_BACKWARD_WEIGHTS) *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
 }
 
-static PetscErrorCode Run(void *data, PetscBool adjoint, PetscInt n, const void *x, const CordsFinish *finish)
+static PetscErrorCode Divide(void *data, PetscBool adjoint, const CordsBox *early)
+{
+  Data *d = data;
+
+  return CordsWinogradGridDivide(adjoint ? &d->adjoint.grid : &d->forward.grid, early);
+}
+
+static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
+                          const CordsFinish *finish)
 {
   Data *d = data;
 
   PetscFunctionBegin;
   if (adjoint && !d->adjoint_packed) PetscCall(PackAdjoint(d)); /* when it is wanted for the first time */
-  PetscCall(RunDirection(d, adjoint ? &d->adjoint : &d->forward, n, x, finish));
+  PetscCall(RunDirection(d, adjoint ? &d->adjoint : &d->forward, part, n, x, finish));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -346,4 +360,5 @@ const CordsConvBackendType cords_conv_backend_winograd = {.name = "winograd",
                                                           .pack = Pack,
                                                           .later_bytes = LaterBytes,
                                                           .run = Run,
+                                                          .divide = Divide,
                                                           .backward_weights = BackwardWeights};
