@@ -8,6 +8,7 @@ import re
 import numpy
 
 from cords_results import MissingResult, stable_time_constants
+from cords_results.accuracy import Sweep
 from tables import VERDICTS, architecture, input_state, number, with_unit
 
 QUICK = r"(?<!\S)-\w*quick\b|\S*quick[^/\s]*\.ya?ml|(?<!\S)-(?:train_|training_)?samples_max[\s=]+\S+"
@@ -226,6 +227,22 @@ def stale(run):
     return sentences
 
 
+def sweep(run):
+    """The table of workflows/accuracy.sh in words; nothing where it was not made."""
+    file = optional(run, "accuracy.h5")
+    rows = [row for row in Sweep(file).rows() if row.count] if file else []
+    if not rows:
+        return "", []
+    told = "; ".join(f"{row.data}, {row.network}: CNN {row.text('cnn')} %, CordsNet {row.text('recurrent')} % "
+                     f"({plural(row.count, 'seed')}, {plural(row.images, 'image')})" for row in rows)
+    return f"Accuracies, mean over seeds ± standard deviation of one training: {told}.", []
+
+
+def only_a_sweep(run):
+    """A folder that holds the table of many trainings and none of its own."""
+    return all(not os.path.exists(run.path(name)) for name in ("train", "evaluation.h5")) and optional(run, "accuracy.h5")
+
+
 def summary(run):
     """dict(warnings, tiles, sentences)."""
     warnings = []
@@ -234,12 +251,14 @@ def summary(run):
         warnings.append("This is the quick variant: trained and tested on limited samples to show that everything "
                         f"works ({why}). Its accuracy and its dynamics are not those of the full run.")
     warnings += stale(run)
-    sentences, tiles = [network(run), training(run)], []
-    for part in (accuracy, fixed_points, stability):
+    sentences, tiles, parts = [network(run), training(run)], [], (accuracy, fixed_points, stability, sweep)
+    if only_a_sweep(run):
+        sentences, parts = [], (sweep,)
+    for part in parts:
         try:
             words, more = part(run)
         except MissingResult as problem:
             words, more = f"{problem}.", []
-        sentences.append(words)
+        sentences += [words] if words else []
         tiles += more
     return dict(warnings=warnings, tiles=tiles, sentences=sentences)

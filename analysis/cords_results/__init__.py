@@ -21,7 +21,8 @@ import numpy
 # Which command writes a file of a run.
 WRITERS = {"log.csv": "cords train", "evaluation.h5": "cords evaluate", "evaluation_cnn.h5": "cords evaluate",
            "activity.h5": "cords simulate", "fixed_points.h5": "cords analyse fixed_points",
-           "stability.h5": "cords analyse stability", "bench.h5": "cords bench", "bench_growth.h5": "cords bench growth"}
+           "stability.h5": "cords analyse stability", "bench.h5": "cords bench", "bench_growth.h5": "cords bench growth",
+           "accuracy.h5": "workflows/accuracy.py gather"}
 
 
 class ResultError(Exception):

@@ -56,7 +56,7 @@ class Packages(unittest.TestCase):
 
     def test_groups(self):
         for group, package in (("build", "slepc-dev"), ("demo", "snakemake"), ("test", "libcmocka-dev"),
-                               ("bench", "python3-torch")):
+                               ("bench", "python3-torch"), ("digits", "npm")):
             status, told = self.asked(group)
             self.assertEqual(status, 1)
             self.assertIn("as root run: apt-get install", told)
@@ -64,7 +64,7 @@ class Packages(unittest.TestCase):
             self.assertEqual("slepc-dev" in told, group == "build")
         status, told = self.asked("build", "nonsense")
         self.assertEqual(status, 2)
-        self.assertIn("unknown group 'nonsense'; there are build, demo, test and bench", told)
+        self.assertIn("unknown group 'nonsense'; there are build, demo, test, bench and digits", told)
 
 
 class Workflow(unittest.TestCase):

@@ -57,6 +57,20 @@ class Example:
         self.fixed_points()
         self.stability()
         self.bench()
+        self.sweep()
+
+    def sweep(self):
+        """Two data sets, two networks, three seeds; one of them was not run."""
+        recurrent = self.random.normal(0.9, 0.005, (2, 2, 3))
+        recurrent[1, 0, 2] = numpy.nan
+        axes = "data,network,seed"
+        with Writer(self.folder, "accuracy.h5", "accuracy.py gather") as out:
+            out.array("accuracy/data", numpy.array(["Fashion-MNIST", "MNIST-8000"], "S"), "data", "1", "name of the data set")
+            out.array("accuracy/network", numpy.array(["R2-like", "R4-like"], "S"), "network", "1", "name of the network")
+            out.array("accuracy/seed", numpy.arange(1, 4), "seed", "1", "key of the training's random numbers")
+            out.array("accuracy/images", numpy.array([10000, 2000]), "data", "1", "number of images that were classified")
+            out.array("accuracy/recurrent", recurrent, axes, "1", "fraction classified correctly by the recurrent network")
+            out.array("accuracy/cnn", recurrent + 0.004, axes, "1", "fraction classified correctly by the CNN")
 
     def bench(self):
         kinds = (("rollout f32 R8 trial", 1, 3e12), ("conv bf16 7x7 512 to 512, 3x3, 1 image step", 3, 1e9),

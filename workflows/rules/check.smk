@@ -12,7 +12,7 @@ def mistake(error):
 
 def check_configuration(given, schema_path):
     if not given:
-        raise WorkflowError("no configuration: give --configfile workflows/config/demo.yaml or one of your own")
+        raise WorkflowError("no configuration: give --configfile, one of workflows/config or one of your own")
     schema = yaml.safe_load(schema_path.read_text())
     errors = sorted(jsonschema.Draft7Validator(schema).iter_errors(given), key=lambda error: str(error.absolute_path))
     if errors:
