@@ -38,7 +38,6 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 static PetscErrorCode Run(CordsContext context, int *exit_status)
 {
   PetscFunctionBegin;
-  PetscCall(CordsContextCheckUncut(context, "cords analyse"));
   PetscCall(analysis->run(context));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -33,10 +33,12 @@ PetscErrorCode CordsActiveCreate(CordsProblem problem, PetscInt area, CordsActiv
   a->problem = problem;
   a->area = area;
   a->size = CordsProblemSize(problem, area);
+  a->whole_size = CordsProblemWholeSize(problem, area);
   PetscCall(PetscMalloc4(a->size, &a->neurons, a->size, &a->inactive, a->size, &a->full_in, a->size, &a->full_out));
   if (area != CORDS_ALL_AREAS) SortArea(a, area, 0);
   for (PetscInt i = 0; area == CORDS_ALL_AREAS && i < CordsProblemAreaCount(problem); i++)
     SortArea(a, i, CordsProblemOffset(problem, i));
+  PetscCallMPI(MPI_Allreduce(&a->count, &a->whole_count, 1, MPIU_INT, MPI_SUM, CordsProblemComm(problem)));
   *active = a;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -83,6 +85,32 @@ PetscReal CordsActiveInactiveEigenvalue(CordsActive active, PetscInt k)
   return -CordsProblemRate(active->problem, AreaOf(active, active->inactive[k]));
 }
 
+PetscErrorCode CordsActiveInactiveOf(CordsActive active, PetscInt area, CordsActiveRest *rest)
+{
+  const MPI_Comm comm = CordsProblemComm(active->problem);
+  const PetscInt all = active->size - active->count;
+
+  PetscFunctionBegin;
+  *rest = (CordsActiveRest){0};
+  while (rest->first < all && AreaOf(active, active->inactive[rest->first]) < area) rest->first++;
+  while (rest->first + rest->count < all && AreaOf(active, active->inactive[rest->first + rest->count]) == area)
+    rest->count++;
+  PetscCallMPI(MPI_Allreduce(&rest->count, &rest->whole_count, 1, MPIU_INT, MPI_SUM, comm));
+  PetscCallMPI(MPI_Scan(&rest->count, &rest->before, 1, MPIU_INT, MPI_SUM, comm));
+  rest->before -= rest->count;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscInt CordsActivePlace(CordsActive active, PetscInt k)
+{
+  const CordsSystem system = CordsProblemSystem(active->problem);
+  const PetscInt neuron = active->neurons[k], area = AreaOf(active, neuron);
+
+  if (active->area != CORDS_ALL_AREAS) return CordsWholeStatePlace(system, area, neuron);
+  return CordsWholeStateOffset(system, area) +
+         CordsWholeStatePlace(system, area, neuron - CordsProblemOffset(active->problem, area));
+}
+
 typedef PetscErrorCode (*Product)(CordsActive, const double *, double *);
 
 static PetscErrorCode ShellProduct(Mat mat, Vec v, Vec y, Product product)
@@ -120,7 +148,8 @@ PetscErrorCode CordsActiveJacobian(CordsActive active, Mat *jacobian)
   PetscInt n = active->count;
 
   PetscFunctionBegin;
-  PetscCall(MatCreateShell(PETSC_COMM_SELF, n, n, n, n, active, jacobian));
+  PetscCall(
+      MatCreateShell(CordsProblemComm(active->problem), n, n, PETSC_DETERMINE, PETSC_DETERMINE, active, jacobian));
   PetscCall(MatShellSetOperation(*jacobian, MATOP_MULT, (void (*)(void))ShellMult));
   PetscCall(MatShellSetOperation(*jacobian, MATOP_MULT_TRANSPOSE, (void (*)(void))ShellMultTranspose));
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -8,20 +8,24 @@
                                     and e_k is a left eigenvector for every inactive k.
 
    With relu most neurons are inactive: J_AA is much smaller and free of the huge multiple eigenvalue −1 that slows
-   Krylov methods down.  With a φ whose slope is nowhere zero nothing changes.  Not collective. */
+   Krylov methods down.  With a φ whose slope is nowhere zero nothing changes.
+
+   Where images are cut every rank keeps the active neurons of its tiles; a vector of active neurons is the
+   concatenation of those of the ranks.  Collective on the problem's domain group. */
 #ifndef CORDS_DYNAMICS_ACTIVE_H
 #define CORDS_DYNAMICS_ACTIVE_H
 
 #include "dynamics/problem.h"
 
 typedef struct {
-  CordsProblem problem; /* borrowed */
-  PetscInt area;        /* or CORDS_ALL_AREAS */
-  PetscInt size;        /* neurons of the area: active and inactive */
-  PetscInt count;       /* active neurons */
-  PetscInt *neurons;    /* their numbers in the area, ascending */
-  PetscInt *inactive;   /* the others, ascending; size − count of them */
-  PetscInt products;    /* with J_AA or its transpose so far */
+  CordsProblem problem;             /* borrowed */
+  PetscInt area;                    /* or CORDS_ALL_AREAS */
+  PetscInt size;                    /* neurons of the area on this rank: active and inactive */
+  PetscInt count;                   /* active neurons of this rank */
+  PetscInt *neurons;                /* their numbers in this rank's part of the area, ascending */
+  PetscInt *inactive;               /* the others, ascending; size − count of them */
+  PetscInt whole_size, whole_count; /* size and count of all ranks together */
+  PetscInt products;                /* with J_AA or its transpose so far */
   double *full_in, *full_out;
 } CordsActiveData;
 typedef CordsActiveData *CordsActive;
@@ -43,5 +47,16 @@ PetscErrorCode CordsActiveExpand(CordsActive active, const double *v, double *fu
 
 /* The eigenvalue −τ/τ_i that belongs to inactive[k]. */
 PetscReal CordsActiveInactiveEigenvalue(CordsActive active, PetscInt k);
+
+/* The inactive neurons of one area, of those that `active` is about: how many all ranks have together, how many those
+   before this one, and where its own are in `inactive`. */
+typedef struct {
+  PetscInt whole_count, before, first, count;
+} CordsActiveRest;
+PetscErrorCode CordsActiveInactiveOf(CordsActive active, PetscInt area, CordsActiveRest *rest);
+
+/* The place of active neuron k of this rank among the neurons of `active` (of the area or of all areas one after the
+   other), the same however images are cut. */
+PetscInt CordsActivePlace(CordsActive active, PetscInt k);
 
 #endif

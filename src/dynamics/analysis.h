@@ -28,12 +28,12 @@ PetscErrorCode CordsAnalysisLoadModel(CordsContext context, const char *checkpoi
 PetscErrorCode CordsAnalysisWriteAreas(CordsContext context, CordsResults results,
                                        const CordsArchitecture *architecture);
 
-/* Points are dealt to the ranks like cards: in round k rank p works on point k · size + p, if there is one.  Results
-   appended after each round (CordsResultsAppend: 0 or 1 row per rank) are in the order of the points, on any number of
-   ranks. */
+/* Points are dealt to the domain groups like cards: in round k group p works on point k · groups + p, if there is one.
+   Results appended after each round (CordsResultsAppend: 0 or 1 row per rank, none but from the first of a group) are
+   in the order of the points, on any number of ranks. */
 static inline PetscInt CordsAnalysisRoundCount(CordsContext context, PetscInt points)
 {
-  return (points + context->size - 1) / context->size;
+  return (points + context->group_size - 1) / context->group_size;
 }
 
 #endif

@@ -81,7 +81,7 @@ static PetscErrorCode SolverCreate(CordsProblem problem, PetscInt area, Solver *
   PetscFunctionBegin;
   solver->problem = problem;
   solver->area = area;
-  PetscCall(CordsNewtonCreate(&newton_defaults, &solver->snes));
+  PetscCall(CordsNewtonCreate(CordsProblemComm(problem), &newton_defaults, &solver->snes));
   PetscCall(CordsProblemJacobian(problem, area, &solver->jacobian));
   PetscCall(MatCreateVecs(solver->jacobian, &solver->state, &solver->residual));
   PetscCall(SNESGetTolerances(solver->snes, &solver->atol_given, NULL, NULL, NULL, NULL));
@@ -100,26 +100,23 @@ static PetscErrorCode SolverDestroy(Solver *solver)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscReal Norm(PetscInt n, const double *x)
-{
-  PetscReal sum = 0;
-
-  for (PetscInt k = 0; k < n; k++) sum += x[k] * x[k];
-  return sqrt(sum);
-}
-
 /* The absolute residual that SNES has to reach, unless the user gave one: `reserve` times the asked tolerance, times
    the size of the start, which is near the solution. */
 static PetscErrorCode SetAbsoluteTolerance(Solver *solver, PetscReal tolerance, const double *r, const double *f)
 {
   PetscInt n = CordsProblemSize(solver->problem, solver->area);
-  PetscReal atol, rtol, stol, target = 0;
+  PetscReal atol, rtol, stol, target;
   PetscInt iterations, evaluations;
+  double squares[2] = {0}; /* of r and of φ(u) = r + F */
 
   PetscFunctionBegin;
   if (solver->atol_given > 0) PetscFunctionReturn(PETSC_SUCCESS);
-  for (PetscInt k = 0; k < n; k++) target += (r[k] + f[k]) * (r[k] + f[k]);
-  target = PetscMax(Norm(n, r), sqrt(target));
+  for (PetscInt k = 0; k < n; k++) {
+    squares[0] += r[k] * r[k];
+    squares[1] += (r[k] + f[k]) * (r[k] + f[k]);
+  }
+  PetscCall(CordsProblemSum(solver->problem, 2, squares));
+  target = sqrt(PetscMax(squares[0], squares[1]));
   PetscCall(SNESGetTolerances(solver->snes, &atol, &rtol, &stol, &iterations, &evaluations));
   /* round-off in F is of the order of 1e-15 of the activity; at rest without input F is exactly 0 */
   atol = PetscMax(reserve * tolerance, 1e-14) * PetscMax(target, 1e-30);
@@ -139,7 +136,7 @@ static PetscErrorCode Attempt(Solver *solver, PetscReal tolerance, double *r, Co
   PetscFunctionBegin;
   PetscCall(PetscMalloc1(n, &f));
   PetscCall(CordsProblemResidual(solver->problem, solver->area, r, f));
-  start = Norm(n, f);
+  PetscCall(CordsProblemNorm(solver->problem, n, f, &start));
   PetscCall(SetAbsoluteTolerance(solver, tolerance, r, f));
   PetscCall(VecGetArray(solver->state, &x));
   PetscCall(PetscArraycpy(x, r, n));
@@ -152,7 +149,7 @@ static PetscErrorCode Attempt(Solver *solver, PetscReal tolerance, double *r, Co
   point->linear_iterations += linear;
   PetscCall(VecGetArray(solver->state, &x));
   PetscCall(CordsProblemResidual(solver->problem, solver->area, x, f));
-  reached = Norm(n, f);
+  PetscCall(CordsProblemNorm(solver->problem, n, f, &reached));
   if (*reason > 0 || reached < start) PetscCall(PetscArraycpy(r, x, n)); /* false for NaN */
   PetscCall(VecRestoreArray(solver->state, &x));
   PetscCall(PetscFree(f));

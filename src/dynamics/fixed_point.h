@@ -42,8 +42,9 @@ static inline PetscBool CordsFixedPointConverged(PetscInt reason, PetscReal resi
   return (PetscBool)(reason > 0 && residual_norm_rel <= tolerance);
 }
 
-/* Solve for the image of the problem.  state: all neurons, overwritten; finite even where nothing converged.  Leaves
-   the drives of the problem (CordsProblemSetDrive) at this state with method block.  Not collective. */
+/* Solve for the image of the problem.  state: all neurons (of this rank), overwritten; finite even where nothing
+   converged.  Leaves the drives of the problem (CordsProblemSetDrive) at this state with method block.  Collective on
+   the problem's domain group, whose ranks all get the same answer. */
 PetscErrorCode CordsFixedPointSolve(CordsProblem problem, const CordsFixedPointSettings *settings, double *state,
                                     CordsFixedPoint *point);
 

@@ -13,13 +13,13 @@ static const char *const tolerance_names[] = {"snes_rtol", "snes_atol", "snes_st
 /* Of SNES, its line search and GMRES beside its basis, and the caller's two; as PETSc 3.18 makes them. */
 enum { VECTORS_BESIDE_BASIS = 10 };
 
-PetscErrorCode CordsNewtonCreate(const CordsNewtonDefaults *d, SNES *snes)
+PetscErrorCode CordsNewtonCreate(MPI_Comm comm, const CordsNewtonDefaults *d, SNES *snes)
 {
   KSP ksp;
   PC pc;
 
   PetscFunctionBegin;
-  PetscCall(SNESCreate(PETSC_COMM_SELF, snes));
+  PetscCall(SNESCreate(comm, snes));
   PetscCall(SNESSetOptionsPrefix(*snes, d->prefix));
   PetscCall(SNESSetType(*snes, SNESNEWTONLS));
   PetscCall(SNESSetTolerances(*snes, 0, 0, 0, d->iterations, d->evaluations));
@@ -65,7 +65,7 @@ PetscErrorCode CordsNewtonConfigure(const CordsNewtonDefaults *d)
   PetscCall(Tell(d->prefix, "ksp_", "its linear systems", "type bcgs", "KSPSetFromOptions"));
   PetscCall(Know(d->prefix, PETSC_STATIC_ARRAY_LENGTH(names), names));
   if (d->own_tolerances) PetscCall(Know(d->prefix, PETSC_STATIC_ARRAY_LENGTH(tolerance_names), tolerance_names));
-  PetscCall(CordsNewtonCreate(d, &snes));
+  PetscCall(CordsNewtonCreate(PETSC_COMM_SELF, d, &snes));
   PetscCall(SNESDestroy(&snes));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -78,7 +78,7 @@ PetscErrorCode CordsNewtonVectors(const CordsNewtonDefaults *d, PetscInt *vector
   KSP ksp;
 
   PetscFunctionBegin;
-  PetscCall(CordsNewtonCreate(d, &snes));
+  PetscCall(CordsNewtonCreate(PETSC_COMM_SELF, d, &snes));
   PetscCall(SNESGetKSP(snes, &ksp));
   PetscCall(PetscObjectTypeCompareAny((PetscObject)ksp, &has_basis, KSPGMRES, KSPFGMRES, KSPLGMRES, ""));
   if (has_basis) PetscCall(KSPGMRESGetRestart(ksp, &restart));

@@ -24,8 +24,9 @@ typedef struct {
    work.  Collective.  Errors: a value that SNES or KSP refuse. */
 PetscErrorCode CordsNewtonConfigure(const CordsNewtonDefaults *defaults);
 
-/* A solver of this process alone, all tolerances of SNES zero unless the user gave them; SNESDestroy by the caller. */
-PetscErrorCode CordsNewtonCreate(const CordsNewtonDefaults *defaults, SNES *snes);
+/* A solver of the ranks of comm, all tolerances of SNES zero unless the user gave them; SNESDestroy by the caller.
+   Collective on comm. */
+PetscErrorCode CordsNewtonCreate(MPI_Comm comm, const CordsNewtonDefaults *defaults, SNES *snes);
 
 /* Vectors of the unknowns' size that such a solver and its caller's state and residual take at most, with the user's
    options. */

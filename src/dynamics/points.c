@@ -106,8 +106,7 @@ PetscErrorCode CordsPointsOpen(CordsContext context, const CordsPointsSettings *
   PetscCall(CordsH5Open(context, settings->path, &p->file));
   PetscCall(CheckShapes(p, a, &rows));
   PetscCall(ChoosePoints(p, settings, rows));
-  PetscCall(PetscMalloc2((size_t)context->size * (size_t)p->neurons, &p->states,
-                         (size_t)context->size * (size_t)p->pixels, &p->inputs));
+  PetscCall(PetscMalloc1((size_t)context->group_size * (size_t)p->pixels, &p->inputs));
   *points = p;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -118,14 +117,32 @@ PetscErrorCode CordsPointsClose(CordsPoints *points)
   if (!*points) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(CordsH5Close(&(*points)->file));
   PetscCall(PetscFree2((*points)->rows, (*points)->images));
-  PetscCall(PetscFree2((*points)->states, (*points)->inputs));
+  PetscCall(PetscFree((*points)->states));
+  PetscCall(PetscFree((*points)->inputs));
   PetscCall(PetscFree(*points));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static double *State(CordsPoints p, PetscInt point)
 {
-  return p->states + (size_t)(point - p->first) * (size_t)p->neurons;
+  return p->states + (size_t)(point - p->first) * (size_t)p->own;
+}
+
+/* This rank's part of the state of a chosen point. */
+static PetscErrorCode ReadState(CordsPoints p, PetscInt point, CordsProblem problem)
+{
+  double *whole;
+
+  PetscFunctionBegin;
+  if (!p->states) {
+    p->own = CordsProblemSize(problem, CORDS_ALL_AREAS);
+    PetscCall(PetscMalloc1((size_t)p->context->group_size * (size_t)p->own + 1, &p->states));
+  }
+  PetscCall(PetscMalloc1(p->neurons, &whole));
+  PetscCall(CordsH5ReadRows(p->file, "fixed_points/state", CORDS_FILE_F64, p->rows[point], 1, whole));
+  CordsWholeStateTake(CordsProblemSystem(problem), whole, State(p, point));
+  PetscCall(PetscFree(whole));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode ShowImage(CordsPoints p, PetscInt point, CordsProblem problem)
@@ -145,8 +162,7 @@ PetscErrorCode CordsPointsRead(CordsPoints points, PetscInt first, PetscInt end,
   points->first = first;
   for (PetscInt k = first; k < end; k++) {
     float *input = points->inputs + (size_t)(k - first) * (size_t)points->pixels;
-    PetscCall(
-        CordsH5ReadRows(points->file, "fixed_points/state", CORDS_FILE_F64, points->rows[k], 1, State(points, k)));
+    PetscCall(ReadState(points, k, problem));
     PetscCall(CordsH5ReadRows(points->file, "fixed_points/input", CORDS_FILE_F32, points->rows[k], 1, input));
     PetscCall(ShowImage(points, k, problem));
     PetscCall(CordsProblemResidualNorm(problem, CORDS_ALL_AREAS, State(points, k), &residual));

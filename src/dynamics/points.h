@@ -29,7 +29,8 @@ typedef struct {
   PetscInt *rows;     /* their rows in the file, ascending unless the user gave a list */
   PetscInt64 *images; /* their images in the dataset, −1 for the spontaneous state */
   PetscInt first;     /* of those in memory */
-  double *states;     /* [point − first][neuron], `size of the context` of them */
+  PetscInt own;       /* neurons of this rank: those of its tiles */
+  double *states;     /* [point − first][own neuron], one for each domain group; NULL: none read yet */
   float *inputs;      /* [point − first][row][column][channel] */
 } CordsPointsData;
 typedef CordsPointsData *CordsPoints;
@@ -40,11 +41,12 @@ PetscErrorCode CordsPointsOpen(CordsContext context, const CordsPointsSettings *
                                CordsModel model, CordsPoints *points);
 PetscErrorCode CordsPointsClose(CordsPoints *points);
 
-/* Read the chosen points [first, end), at most as many as there are ranks, on every rank.  Collective.
+/* Read the chosen points [first, end), at most as many as there are domain groups, on every rank; of the states each
+   keeps its tiles.  The problem is one of the context's domain groups (CordsProblemCreateCut).  Collective.
    Errors (user): a state is no fixed point of this problem's network (the file was made with another checkpoint). */
 PetscErrorCode CordsPointsRead(CordsPoints points, PetscInt first, PetscInt end, CordsProblem problem);
 
-/* Show a chosen point that is in memory to a problem, and linearise there.  Not collective. */
+/* Show a chosen point that is in memory to a problem, and linearise there.  Collective on the domain group. */
 PetscErrorCode CordsPointsLinearise(CordsPoints points, PetscInt point, CordsProblem problem);
 
 #endif

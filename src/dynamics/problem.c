@@ -1,8 +1,11 @@
 #include "dynamics/problem.h"
 
+#include "core/reduce.h"
+
 #include <math.h>
 
 struct _p_CordsProblem {
+  CordsContextData group; /* the ranks of the domain group, for sums over them */
   CordsSystem system;
   CordsInput input; /* one image */
   PetscBool has_image;
@@ -21,14 +24,21 @@ typedef struct {
 
 PetscErrorCode CordsProblemCreate(CordsModel model, CordsProblem *problem)
 {
+  return CordsProblemCreateCut(CordsContextSelf(), model, problem);
+}
+
+PetscErrorCode CordsProblemCreateCut(CordsContext context, CordsModel model, CordsProblem *problem)
+{
   CordsProblem p;
-  PetscInt neurons = CordsArchitectureNeurons(&model->architecture);
+  PetscInt neurons;
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&p));
   p->architecture = &model->architecture;
   p->area_count = model->architecture.area_count;
-  PetscCall(CordsSystemCreate(model, CORDS_F64, &p->system));
+  PetscCall(CordsContextUncut(context->domain_comm, &p->group));
+  PetscCall(CordsSystemCreateCut(context, model, CORDS_F64, &p->system));
+  neurons = CordsSystemOffset(p->system, p->area_count);
   PetscCall(CordsInputCreate(p->system, 1, &p->input));
   PetscCall(CordsLinearisationCreate(p->system, &p->linearisation));
   PetscCall(CordsArrayCreate(CORDS_F64, 1, neurons, &p->drive));
@@ -80,6 +90,12 @@ PetscInt CordsProblemSize(CordsProblem problem, PetscInt area)
   return area == CORDS_ALL_AREAS ? problem->drive.elements : CordsSystemNeurons(problem->system, area);
 }
 
+PetscInt CordsProblemWholeSize(CordsProblem problem, PetscInt area)
+{
+  return area == CORDS_ALL_AREAS ? CordsWholeStateOffset(problem->system, problem->area_count)
+                                 : CordsWholeStateNeurons(problem->system, area);
+}
+
 PetscInt CordsProblemOffset(CordsProblem problem, PetscInt area)
 {
   return area == CORDS_ALL_AREAS ? 0 : CordsSystemOffset(problem->system, area);
@@ -88,6 +104,27 @@ PetscInt CordsProblemOffset(CordsProblem problem, PetscInt area)
 PetscReal CordsProblemRate(CordsProblem problem, PetscInt area)
 {
   return problem->architecture->areas[0].tau_ms / problem->architecture->areas[area].tau_ms;
+}
+
+MPI_Comm CordsProblemComm(CordsProblem problem)
+{
+  return problem->group.comm;
+}
+
+PetscErrorCode CordsProblemSum(CordsProblem problem, PetscInt count, double *values)
+{
+  return CordsReduceSumF64(&problem->group, count, values);
+}
+
+PetscErrorCode CordsProblemNorm(CordsProblem problem, PetscInt n, const double *x, PetscReal *norm)
+{
+  double sum = 0;
+
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < n; k++) sum += x[k] * x[k];
+  PetscCall(CordsProblemSum(problem, 1, &sum));
+  *norm = sqrt(sum);
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static double *Drive(CordsProblem problem, PetscInt area)
@@ -140,38 +177,35 @@ PetscErrorCode CordsProblemResidual(CordsProblem problem, PetscInt area, const d
 PetscErrorCode CordsProblemResidualNorm(CordsProblem problem, PetscInt area, const double *r, PetscReal *norm_rel)
 {
   PetscInt n = CordsProblemSize(problem, area);
-  double *f, residual = 0, rates = 0, targets = 0;
+  double *f, residual, sums[3] = {0};
 
   PetscFunctionBegin;
   PetscCall(PetscMalloc1(n, &f));
   PetscCall(UnscaledResidual(problem, area, r, f));
   for (PetscInt k = 0; k < n; k++) {
-    residual += f[k] * f[k];
-    rates += r[k] * r[k];
-    targets += (r[k] + f[k]) * (r[k] + f[k]); /* φ(u) = r + F */
+    sums[0] += f[k] * f[k];
+    sums[1] += r[k] * r[k];
+    sums[2] += (r[k] + f[k]) * (r[k] + f[k]); /* φ(u) = r + F */
   }
-  *norm_rel = residual > 0 ? sqrt(residual / PetscMax(rates, targets)) : 0;
+  PetscCall(CordsProblemSum(problem, 3, sums));
+  residual = sums[0];
+  *norm_rel = residual > 0 ? sqrt(residual / PetscMax(sums[1], sums[2])) : 0;
   if (residual != residual) *norm_rel = residual; /* NaN stays NaN */
   PetscCall(PetscFree(f));
   PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static double SumOfSquares(PetscInt n, const double *x)
-{
-  double sum = 0;
-
-  for (PetscInt k = 0; k < n; k++) sum += x[k] * x[k];
-  return sum;
 }
 
 PetscErrorCode CordsProblemEuler(CordsProblem problem, PetscInt area, PetscInt steps, double *r)
 {
   PetscInt n = CordsProblemSize(problem, area);
   double *f, step = CordsArchitectureAlpha(problem->architecture, 0); /* time step in units of τ */
+  PetscReal norm;
 
   PetscFunctionBegin;
   PetscCall(PetscMalloc1(n, &f));
-  for (PetscInt t = 0; t < steps && SumOfSquares(n, r) < 1e24; t++) {
+  for (PetscInt t = 0; t < steps; t++) {
+    PetscCall(CordsProblemNorm(problem, n, r, &norm));
+    if (!(norm < 1e12)) break;
     PetscCall(CordsProblemResidual(problem, area, r, f));
     for (PetscInt k = 0; k < n; k++) r[k] += step * f[k];
   }
@@ -265,7 +299,7 @@ PetscErrorCode CordsProblemJacobian(CordsProblem problem, PetscInt area, Mat *ja
   PetscCall(PetscNew(&context));
   context->problem = problem;
   context->area = area;
-  PetscCall(MatCreateShell(PETSC_COMM_SELF, n, n, n, n, context, jacobian));
+  PetscCall(MatCreateShell(CordsProblemComm(problem), n, n, PETSC_DETERMINE, PETSC_DETERMINE, context, jacobian));
   PetscCall(MatShellSetOperation(*jacobian, MATOP_MULT, (void (*)(void))ShellMult));
   PetscCall(MatShellSetOperation(*jacobian, MATOP_MULT_TRANSPOSE, (void (*)(void))ShellMultTranspose));
   PetscCall(MatShellSetOperation(*jacobian, MATOP_DESTROY, (void (*)(void))ShellDestroy));

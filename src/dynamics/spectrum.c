@@ -17,10 +17,10 @@ static const char *const solver_options[] = {"-stability_eps_type",     "-stabil
    the non-normal whole system, whose errors are larger than their residuals, still agree with those of the areas. */
 static const PetscReal reserve = 1e-5;
 
-static PetscErrorCode CreateEps(EPS *eps)
+static PetscErrorCode CreateEps(MPI_Comm comm, EPS *eps)
 {
   PetscFunctionBegin;
-  PetscCall(EPSCreate(PETSC_COMM_SELF, eps));
+  PetscCall(EPSCreate(comm, eps));
   PetscCall(EPSSetOptionsPrefix(*eps, prefix));
   PetscCall(EPSSetProblemType(*eps, EPS_NHEP));
   PetscCall(EPSSetType(*eps, EPSKRYLOVSCHUR));
@@ -41,7 +41,7 @@ PetscErrorCode CordsSpectrumConfigure(CordsSpectrumSettings *settings)
                             &settings->tolerance));
   for (size_t i = 0; i < PETSC_STATIC_ARRAY_LENGTH(solver_options); i++) PetscCall(CordsConfigKnow(solver_options[i]));
   PetscCall(CordsConfigSolver("-stability_eps_", "the eigenvalue solver", "ncv 200", "EPSSetFromOptions"));
-  PetscCall(CreateEps(&eps)); /* reads the options of EPS, so that they are known before the work */
+  PetscCall(CreateEps(PETSC_COMM_SELF, &eps)); /* reads the options of EPS, so that they are known before the work */
   PetscCall(EPSSetFromOptions(eps));
   PetscCall(EPSDestroy(&eps));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -115,7 +115,7 @@ PetscReal CordsEigenvaluesDifference(PetscInt n, const CordsEigenvalue rightmost
 
 /* --- the solver --- */
 
-/* A start vector that is a function of (seed, point, area). */
+/* A start vector that is a function of (seed, point, area), however images are cut. */
 static PetscErrorCode SetStart(EPS eps, CordsActive active, uint64_t seed, uint64_t point)
 {
   CordsRandomKey key = {
@@ -128,7 +128,8 @@ static PetscErrorCode SetStart(EPS eps, CordsActive active, uint64_t seed, uint6
   PetscCall(EPSGetOperators(eps, &jacobian, NULL));
   PetscCall(MatCreateVecs(jacobian, &start, NULL));
   PetscCall(VecGetArrayWrite(start, &v));
-  for (PetscInt k = 0; k < active->count; k++) v[k] = 2 * CordsRandomUniform(key, (uint32_t)active->neurons[k]) - 1;
+  for (PetscInt k = 0; k < active->count; k++)
+    v[k] = 2 * CordsRandomUniform(key, (uint32_t)CordsActivePlace(active, k)) - 1;
   PetscCall(VecRestoreArrayWrite(start, &v));
   PetscCall(EPSSetInitialSpace(eps, 1, &start));
   PetscCall(VecDestroy(&start));
@@ -141,7 +142,7 @@ static PetscErrorCode RightResidual(CordsActive active, CordsEigenvalue value, c
                                     PetscReal *residual)
 {
   PetscInt n = active->size;
-  double *x, *y, *jx, *jy, error = 0, size = 0;
+  double *x, *y, *jx, *jy, sums[2] = {0}; /* |J x − λ x|², |x|² */
 
   PetscFunctionBegin;
   PetscCall(PetscMalloc4(n, &x, n, &y, n, &jx, n, &jy));
@@ -151,26 +152,28 @@ static PetscErrorCode RightResidual(CordsActive active, CordsEigenvalue value, c
   PetscCall(CordsProblemTangent(active->problem, active->area, y, jy));
   for (PetscInt k = 0; k < n; k++) {
     double a = jx[k] - value.re * x[k] + value.im * y[k], b = jy[k] - value.re * y[k] - value.im * x[k];
-    error += a * a + b * b;
-    size += x[k] * x[k] + y[k] * y[k];
+    sums[0] += a * a + b * b;
+    sums[1] += x[k] * x[k] + y[k] * y[k];
   }
-  *residual = sqrt(error / size) / PetscMax(hypot(value.re, value.im), 1);
+  PetscCall(CordsProblemSum(active->problem, 2, sums));
+  *residual = sqrt(sums[0] / sums[1]) / PetscMax(hypot(value.re, value.im), 1);
   PetscCall(PetscFree4(x, y, jx, jy));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* |Jᵀ e_k − λ e_k| / max(|λ|, 1) of an inactive neuron. */
+/* |Jᵀ e_k − λ e_k| / max(|λ|, 1) of an inactive neuron; −1: one of another rank. */
 static PetscErrorCode LeftResidual(CordsActive active, PetscInt neuron, PetscReal value, PetscReal *residual)
 {
-  double *unit = active->full_in, *y = active->full_out, error = 0;
+  double *unit = active->full_in, *y = active->full_out;
+  PetscReal error;
 
   PetscFunctionBegin;
   PetscCall(PetscArrayzero(unit, active->size));
-  unit[neuron] = 1;
+  if (neuron >= 0) unit[neuron] = 1;
   PetscCall(CordsProblemAdjoint(active->problem, active->area, unit, y));
-  y[neuron] -= value;
-  for (PetscInt k = 0; k < active->size; k++) error += y[k] * y[k];
-  *residual = sqrt(error) / PetscMax(fabs(value), 1);
+  if (neuron >= 0) y[neuron] -= value;
+  PetscCall(CordsProblemNorm(active->problem, active->size, y, &error));
+  *residual = error / PetscMax(fabs(value), 1);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -216,9 +219,9 @@ static PetscErrorCode SolveActive(CordsActive active, PetscInt wanted, PetscReal
 
   PetscFunctionBegin;
   PetscCall(CordsActiveJacobian(active, &jacobian));
-  PetscCall(CreateEps(&eps));
+  PetscCall(CreateEps(CordsProblemComm(active->problem), &eps));
   PetscCall(EPSSetOperators(eps, jacobian, NULL));
-  PetscCall(EPSSetDimensions(eps, wanted, SubspaceSize(wanted, active->count), PETSC_DEFAULT));
+  PetscCall(EPSSetDimensions(eps, wanted, SubspaceSize(wanted, active->whole_count), PETSC_DEFAULT));
   PetscCall(EPSSetTolerances(eps, work_tolerance, 1000));
   PetscCall(SetStart(eps, active, seed, point));
   PetscCall(EPSSetFromOptions(eps));
@@ -234,19 +237,26 @@ static PetscErrorCode SolveActive(CordsActive active, PetscInt wanted, PetscReal
 /* Add the known eigenvalues −τ/τ_i of inactive neurons, of each area as many as can be among the rightmost `count`. */
 static PetscErrorCode AddInactive(CordsActive active, PetscInt count, CordsSpectrum *spectrum)
 {
-  PetscInt found = spectrum->count, equal = 0;
-  PetscReal least = -INFINITY, value, previous = 0;
+  const PetscInt found = spectrum->count, areas = CordsProblemAreaCount(active->problem);
+  PetscInt equal = 0;
+  PetscReal least = -INFINITY, previous = 0;
 
   PetscFunctionBegin;
   for (PetscInt k = 0; k < found && found >= count; k++)
     least = k == 0 ? spectrum->eigenvalues[k].re : PetscMin(least, spectrum->eigenvalues[k].re);
-  for (PetscInt k = 0; k < active->size - active->count; k++) {
-    value = CordsActiveInactiveEigenvalue(active, k);
-    equal = value == previous ? equal + 1 : 0;
+  for (PetscInt i = 0; i < areas; i++) {
+    const PetscReal value = -CordsProblemRate(active->problem, i);
+    CordsActiveRest rest;
+    if (active->area != CORDS_ALL_AREAS && active->area != i) continue;
+    PetscCall(CordsActiveInactiveOf(active, i, &rest));
+    if (value != previous) equal = 0;
     previous = value;
-    if (equal >= count || value <= least) continue;
-    spectrum->eigenvalues[spectrum->count] = (CordsEigenvalue){value, 0};
-    PetscCall(LeftResidual(active, active->inactive[k], value, &spectrum->residuals[spectrum->count++]));
+    for (PetscInt j = 0; j < rest.whole_count && equal < count && value > least; j++, equal++) {
+      const PetscInt own = j - rest.before;
+      spectrum->eigenvalues[spectrum->count] = (CordsEigenvalue){value, 0};
+      PetscCall(LeftResidual(active, own >= 0 && own < rest.count ? active->inactive[rest.first + own] : -1, value,
+                             &spectrum->residuals[spectrum->count++]));
+    }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -259,9 +269,9 @@ PetscErrorCode CordsSpectrumSolve(CordsProblem problem, PetscInt area, const Cor
 
   PetscFunctionBegin;
   PetscCall(CordsActiveCreate(problem, area, &active));
-  wanted = PetscMin(settings->count, active->count);
+  wanted = PetscMin(settings->count, active->whole_count);
   *spectrum = (CordsSpectrum){.reason = EPS_CONVERGED_TOL};
-  PetscCall(PetscMalloc2(active->size, &spectrum->eigenvalues, active->size, &spectrum->residuals));
+  PetscCall(PetscMalloc2(active->whole_size, &spectrum->eigenvalues, active->whole_size, &spectrum->residuals));
   if (wanted > 0) PetscCall(SolveActive(active, wanted, settings->tolerance, seed, point, spectrum));
   if (spectrum->reason > 0) PetscCall(AddInactive(active, settings->count, spectrum));
   PetscCall(CordsEigenvaluesSort(spectrum->count, spectrum->eigenvalues, spectrum->residuals));

@@ -39,8 +39,8 @@ typedef struct {
 
 /* Rightmost pairs at the newest linearisation of the problem, sorted by falling real part, then by rising |imaginary
    part|, positive first.  area may be CORDS_ALL_AREAS.  seed and point: key of the start vector, so that results do not
-   depend on ranks.  Where EPS does not find all there are fewer than asked.  Free with CordsSpectrumDestroy.  Not
-   collective. */
+   depend on ranks.  Where EPS does not find all there are fewer than asked.  Free with CordsSpectrumDestroy. Collective
+   on the problem's domain group, whose ranks all get the same answer: each keeps its part of the Krylov basis. */
 PetscErrorCode CordsSpectrumSolve(CordsProblem problem, PetscInt area, const CordsSpectrumSettings *settings,
                                   uint64_t seed, uint64_t point, CordsSpectrum *spectrum);
 PetscErrorCode CordsSpectrumDestroy(CordsSpectrum *spectrum);

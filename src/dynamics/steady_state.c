@@ -344,7 +344,7 @@ static PetscErrorCode SolverCreate(CordsSteadyState s, Solver *solver)
 {
   PetscFunctionBegin;
   solver->neurons = CordsSystemNeurons(s->system, s->area);
-  PetscCall(CordsNewtonCreate(&newton_defaults, &solver->snes));
+  PetscCall(CordsNewtonCreate(CordsSystemContext(s->system)->domain_comm, &newton_defaults, &solver->snes));
   PetscCall(SNESGetKSP(solver->snes, &solver->ksp));
   PetscCall(KSPGetTolerances(solver->ksp, &solver->newton_rtol, NULL, NULL, NULL));
   PetscCall(CreateShell(s, JacobianProduct, &solver->jacobian));

@@ -23,8 +23,8 @@ typedef struct _p_CordsLinearisation *CordsLinearisation;
 /* The model (of recurrent form) is borrowed.  φ is that of the architecture until changed. */
 PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *system);
 /* The same with the maps of image, stem and areas cut over the context's domain group (core/layout): states, drives,
-   biases and images in the system are this rank's tiles, and everything that convolves, reads out or takes images is
-   collective on the group.  Linearisations are of whole maps only.  The context is borrowed. */
+   biases and images in the system are this rank's tiles, and everything that convolves, reads out, takes images or
+   multiplies with a Jacobian is collective on the group.  The context is borrowed. */
 PetscErrorCode CordsSystemCreateCut(CordsContext context, CordsModel model, CordsType type, CordsSystem *system);
 PetscErrorCode CordsSystemDestroy(CordsSystem *system);
 

@@ -1,4 +1,4 @@
-"""The same commands on 1, 2 and 4 ranks: the same numbers."""
+"""The same commands on 1, 2 and 4 ranks, which deal images to each other or share them: the same numbers."""
 
 import csv
 import unittest
@@ -9,6 +9,9 @@ import numpy
 import commands  # tests/support
 
 RANKS = (1, 2, 4)
+# one rank; two that share images; two groups of two; all four share, as 2 x 2 and side by side
+CUTS = ((1, ()), (2, ("-domain_ranks", 2)), (4, ("-domain_ranks", 2)), (4, ("-domain_ranks", 4)),
+        (4, ("-domain_grid", "1x4")))
 
 
 class Ranks(commands.Test):
@@ -27,12 +30,12 @@ class Ranks(commands.Test):
     def on_images(self, *command):
         return [*command, "-checkpoint", self.model, "-dataset", "fashion_mnist", "-data", commands.IMAGES]
 
-    def results(self, name, words):
-        """Open result files of the same command on all numbers of ranks."""
+    def results(self, name, words, ways=tuple((ranks, ()) for ranks in RANKS)):
+        """Open result files of the same command on all numbers of ranks, or in all ways to share images."""
         files = []
-        for ranks in RANKS:
-            path = self.folder / f"{name}-{ranks}.h5"
-            self.done(*words, "-output", path, ranks=ranks)
+        for way, (ranks, options) in enumerate(ways):
+            path = self.folder / f"{name}-{way}.h5"
+            self.done(*words, *options, "-output", path, ranks=ranks)
             files.append(h5py.File(path))
             self.addCleanup(files[-1].close)
             self.assertEqual(int(files[-1]["run"].attrs["ranks"]), ranks)
@@ -84,7 +87,7 @@ class Ranks(commands.Test):
                 self.assert_close(points[0]["fixed_points"][name][()], other["fixed_points"][name][()], 1e-9, name)
             numpy.testing.assert_array_equal(other["fixed_points/predicted"], points[0]["fixed_points/predicted"])
         one, *others = self.results("stability", ["analyse", "stability", "-checkpoint", self.model, "-fixed_points",
-                                                  self.folder / "points-1.h5", "-stability_count", 8,
+                                                  self.folder / "points-0.h5", "-stability_count", 8,
                                                   "-stability_dense"])
         for other in others:
             for name in ("area", "point"):
@@ -94,6 +97,32 @@ class Ranks(commands.Test):
                 self.assert_close(one["stability"][name][()], other["stability"][name][()], 1e-8, name)
             dense = [numpy.sort_complex(numpy.round(file["spectrum_dense/eigenvalue"][()], 7)) for file in (one, other)]
             self.assert_close(*dense, 1e-6, "dense")
+
+    def test_analyses_of_shared_images(self):
+        one, *others = self.results("cut-points", [*self.on_images("analyse", "fixed_points"), "-samples", "3:6"], CUTS)
+        for other in others:
+            self.assertEqual(sorted(other["fixed_points"]), sorted(one["fixed_points"]))
+            for name in ("image", "label", "predicted", "input", "newton_iterations", "active_fraction"):
+                numpy.testing.assert_array_equal(other["fixed_points"][name], one["fixed_points"][name], name)
+            for name in ("state", "mean"):
+                self.assert_close(one["fixed_points"][name][()], other["fixed_points"][name][()], 1e-10, name)
+            self.assertLessEqual(other["fixed_points/residual_norm_rel"][()].max(), 1e-10)
+        one, *others = self.results("cut-stability",
+                                    ["analyse", "stability", "-checkpoint", self.model, "-fixed_points",
+                                     self.folder / "cut-points-2.h5", "-stability_count", 8], CUTS)
+        for other in others:
+            for name in ("area", "point"):
+                numpy.testing.assert_array_equal(other["spectrum"][name], one["spectrum"][name])
+            self.assert_close(one["spectrum/eigenvalue"][()], other["spectrum/eigenvalue"][()], 1e-8, "eigenvalue")
+            self.assertLessEqual(other["spectrum/residual_norm_rel"][()].max(), 1e-8)
+            for name in ("abscissa", "margin", "verdict", "converged_pairs", "abscissa_whole"):
+                self.assert_close(one["stability"][name][()], other["stability"][name][()], 1e-8, name)
+
+    def test_whole_spectra_of_shared_images(self):
+        points = self.folder / "dense-points.h5"
+        self.done(*self.on_images("analyse", "fixed_points"), "-samples", "3:4", "-output", points)
+        self.assert_mistake(["analyse", "stability", "-checkpoint", self.model, "-fixed_points", points, "-domain_ranks",
+                             2, "-stability_dense", "-output", self.folder / "dense.h5"], "-stability_dense", ranks=2)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@
 #include "dynamics/analysis.h"
 #include "dynamics/fixed_point.h"
 
-
 static struct {
   CordsAnalysisFiles files;
   CordsSelection images;
@@ -18,7 +17,8 @@ static struct {
 
 /* One row of the tables. */
 typedef struct {
-  double *state; /* [neuron] */
+  double *state; /* [neuron] of this rank */
+  double *whole; /* [neuron] of all ranks of the domain group, on its first */
   float *input;  /* [row][column][channel], normalised; zero for the spontaneous state */
   PetscInt64 image, label, predicted;
   CordsFixedPoint point;
@@ -110,9 +110,11 @@ static PetscErrorCode ReadOut(CordsProblem problem, const CordsArchitecture *a, 
 /* Sparsity and mean of each area. */
 static PetscErrorCode Describe(CordsProblem problem, Row *row)
 {
+  const PetscInt areas = CordsProblemAreaCount(problem);
+
   PetscFunctionBegin;
   PetscCall(CordsProblemLinearise(problem, CORDS_ALL_AREAS, row->state));
-  for (PetscInt i = 0; i < CordsProblemAreaCount(problem); i++) {
+  for (PetscInt i = 0; i < areas; i++) {
     const double *slope = CordsProblemSlope(problem, i), *r = row->state + CordsProblemOffset(problem, i);
     PetscInt n = CordsProblemSize(problem, i);
     row->active_fraction[i] = row->mean[i] = 0;
@@ -120,8 +122,12 @@ static PetscErrorCode Describe(CordsProblem problem, Row *row)
       row->active_fraction[i] += slope[k] != 0;
       row->mean[i] += r[k];
     }
-    row->active_fraction[i] /= (double)n;
-    row->mean[i] /= (double)n;
+  }
+  PetscCall(CordsProblemSum(problem, areas, row->active_fraction));
+  PetscCall(CordsProblemSum(problem, areas, row->mean));
+  for (PetscInt i = 0; i < areas; i++) {
+    row->active_fraction[i] /= (double)CordsProblemWholeSize(problem, i);
+    row->mean[i] /= (double)CordsProblemWholeSize(problem, i);
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -144,15 +150,16 @@ static PetscErrorCode SolvePoint(CordsProblem problem, CordsDataset dataset, con
   PetscCall(CordsFixedPointSolve(problem, &options.solver, row->state, &row->point));
   PetscCall(ReadOut(problem, a, row->state, &row->predicted));
   PetscCall(Describe(problem, row));
+  PetscCall(CordsWholeStateGather(CordsProblemSystem(problem), row->state, row->whole));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* rows: 1, or 0 on a rank that had no point in this round. */
+/* rows: 1, or 0 on a rank that had no point in this round, or is not the first of those that had it. */
 static PetscErrorCode AppendRow(CordsResults results, PetscInt64 rows, const Row *row)
 {
   PetscInt64 reason = row->point.reason, newton = row->point.newton_iterations, linear = row->point.linear_iterations;
   double residual = (double)row->point.residual_norm_rel;
-  const void *values[TABLE_COUNT] = {[STATE] = row->state,
+  const void *values[TABLE_COUNT] = {[STATE] = row->whole,
                                      [INPUT] = row->input,
                                      [IMAGE] = &row->image,
                                      [LABEL] = &row->label,
@@ -179,24 +186,25 @@ static PetscErrorCode SolveAll(CordsContext context, CordsModel model, CordsData
   Row row = {0};
 
   PetscFunctionBegin;
-  PetscCall(CordsProblemCreate(model, &problem));
-  PetscCall(PetscMalloc2(CordsArchitectureNeurons(a), &row.state, a->image_rows * a->image_columns * a->image_channels,
-                         &row.input));
+  PetscCall(CordsProblemCreateCut(context, model, &problem));
+  PetscCall(PetscMalloc3(CordsProblemSize(problem, CORDS_ALL_AREAS), &row.state,
+                         context->domain_rank == 0 ? CordsArchitectureNeurons(a) : 0, &row.whole,
+                         a->image_rows * a->image_columns * a->image_channels, &row.input));
   PetscCall(CordsProgressStart(&progress, "fixed points", 0, points));
   *converged = 0;
   *worst = 0;
   for (PetscInt round = 0; round < CordsAnalysisRoundCount(context, points); round++) {
-    PetscInt point = round * context->size + context->rank;
-    PetscBool mine = (PetscBool)(point < points);
-    if (mine) PetscCall(SolvePoint(problem, dataset, a, point, &row));
-    PetscCall(AppendRow(results, mine ? 1 : 0, &row));
-    if (mine && CordsFixedPointConverged(row.point.reason, row.point.residual_norm_rel, row.point.tolerance)) {
+    PetscInt point = round * context->group_size + context->group_rank;
+    PetscBool tells = (PetscBool)(point < points && context->domain_rank == 0);
+    if (point < points) PetscCall(SolvePoint(problem, dataset, a, point, &row));
+    PetscCall(AppendRow(results, tells ? 1 : 0, &row));
+    if (tells && CordsFixedPointConverged(row.point.reason, row.point.residual_norm_rel, row.point.tolerance)) {
       ++*converged;
       *worst = PetscMax(*worst, row.point.residual_norm_rel);
     }
-    PetscCall(CordsProgressUpdate(context, &progress, PetscMin((round + 1) * context->size, points), NULL));
+    PetscCall(CordsProgressUpdate(context, &progress, PetscMin((round + 1) * context->group_size, points), NULL));
   }
-  PetscCall(PetscFree2(row.state, row.input));
+  PetscCall(PetscFree3(row.state, row.whole, row.input));
   PetscCall(CordsProblemDestroy(&problem));
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, converged, 1, MPIU_INT, MPI_SUM, context->comm));
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, worst, 1, MPIU_REAL, MPIU_MAX, context->comm));

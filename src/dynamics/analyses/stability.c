@@ -196,8 +196,9 @@ static PetscErrorCode DestroyRow(Row *row)
 
 /* --- to the file --- */
 
-/* All pairs of a point, those of the whole system last; none on a rank that had no point (spectrum_count 0). */
-static PetscErrorCode AppendPairs(CordsResults results, const Row *row)
+/* All pairs of a point, those of the whole system last.  spectra: 0 on a rank that had no point, or is not the first of
+   those that had it. */
+static PetscErrorCode AppendPairs(CordsResults results, PetscInt spectra, const Row *row)
 {
   PetscInt count = 0, next = 0;
   CordsEigenvalue *values;
@@ -205,9 +206,9 @@ static PetscErrorCode AppendPairs(CordsResults results, const Row *row)
   PetscInt64 *areas, *points;
 
   PetscFunctionBegin;
-  for (PetscInt i = 0; i < row->spectrum_count; i++) count += row->spectra[i].count;
+  for (PetscInt i = 0; i < spectra; i++) count += row->spectra[i].count;
   PetscCall(PetscMalloc4(count, &values, count, &residuals, count, &areas, count, &points));
-  for (PetscInt i = 0; i < row->spectrum_count; i++) {
+  for (PetscInt i = 0; i < spectra; i++) {
     for (PetscInt k = 0; k < row->spectra[i].count; k++, next++) {
       values[next] = row->spectra[i].eigenvalues[k];
       residuals[next] = (double)row->spectra[i].residuals[k];
@@ -322,20 +323,21 @@ static PetscErrorCode SolveAll(CordsContext context, CordsModel model, CordsPoin
 
   PetscFunctionBegin;
   *summary = (Summary){.worst = {-PETSC_MAX_REAL, 0, 0}};
-  PetscCall(CordsProblemCreate(model, &problem));
+  PetscCall(CordsProblemCreateCut(context, model, &problem));
   PetscCall(CordsProgressStart(&progress, "stability", 0, points->count));
-  for (PetscInt first = 0; first < points->count; first += context->size) {
-    PetscInt end = PetscMin(first + context->size, points->count), mine = first + context->rank;
+  for (PetscInt first = 0; first < points->count; first += context->group_size) {
+    PetscInt end = PetscMin(first + context->group_size, points->count), mine = first + context->group_rank;
+    PetscBool tells = (PetscBool)(mine < end && context->domain_rank == 0);
     PetscCall(CordsPointsRead(points, first, end, problem));
     if (mine < end) {
       row.point = points->rows[mine];
       row.image = points->images[mine];
       PetscCall(CordsPointsLinearise(points, mine, problem));
       PetscCall(SolvePoint(context, problem, model->architecture.areas[0].tau_ms, &row));
-      AddToSummary(&row, summary);
+      if (tells) AddToSummary(&row, summary);
     }
-    PetscCall(AppendPairs(results, &row));
-    PetscCall(AppendPoint(results, mine < end ? 1 : 0, &row));
+    PetscCall(AppendPairs(results, tells ? row.spectrum_count : 0, &row));
+    PetscCall(AppendPoint(results, tells ? 1 : 0, &row));
     PetscCall(DestroyRow(&row));
     for (PetscInt k = first; k < end && options.dense; k++) {
       PetscCall(CordsPointsLinearise(points, k, problem));
@@ -356,6 +358,7 @@ static PetscErrorCode Run(CordsContext context)
   Summary summary;
 
   PetscFunctionBegin;
+  if (options.dense) PetscCall(CordsContextCheckUncut(context, "-stability_dense"));
   PetscCall(CordsAnalysisLoadModel(context, options.files.checkpoint, &model));
   PetscCall(CordsPointsOpen(context, &options.points, options.files.checkpoint, model, &points));
   PetscCall(CordsResultsCreate(context, options.files.output, &results));

@@ -22,7 +22,7 @@ static void Table(void **state)
 
 static void Rounds(void **state)
 {
-  CordsContextData context = {.size = 4};
+  CordsContextData context = {.size = 8, .group_size = 4}; /* two ranks to an image */
 
   assert_int_equal(CordsAnalysisRoundCount(&context, 0), 0);
   assert_int_equal(CordsAnalysisRoundCount(&context, 4), 1);

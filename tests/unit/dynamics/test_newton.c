@@ -104,7 +104,7 @@ static void TestSolve(void **state)
 
   size = SMALL;
   stretch = 0;
-  SupportCall(CordsNewtonCreate(&defaults, &snes));
+  SupportCall(CordsNewtonCreate(PETSC_COMM_SELF, &defaults, &snes));
   SupportCall(SNESSetTolerances(snes, 1e-12, 0, 0, defaults.iterations, defaults.evaluations));
   iterations = Solve(snes, &reason, &norm);
   assert_true(reason > 0 && norm <= 1e-12);
@@ -125,7 +125,7 @@ static void TestOptions(void **state)
   SupportCall(PetscOptionsSetValue(NULL, "-test_newton_snes_max_it", "3"));
   SupportCall(PetscOptionsSetValue(NULL, "-test_newton_snes_rtol", "0.5"));
   SupportCall(PetscOptionsSetValue(NULL, "-test_newton_ksp_gmres_restart", "4"));
-  SupportCall(CordsNewtonCreate(&defaults, &snes));
+  SupportCall(CordsNewtonCreate(PETSC_COMM_SELF, &defaults, &snes));
   SupportCall(SNESGetTolerances(snes, &atol, &rtol, NULL, &most, NULL));
   SupportCall(SNESGetKSP(snes, &ksp));
   SupportCall(KSPGetTolerances(ksp, &linear, NULL, NULL, &linear_most));
@@ -167,7 +167,7 @@ static void TestMemory(void **state)
   stretch = 30;
   SupportCall(CordsNewtonVectors(&defaults, &vectors));
   said = 8.0 * size * vectors;
-  SupportCall(CordsNewtonCreate(&defaults, &snes));
+  SupportCall(CordsNewtonCreate(PETSC_COMM_SELF, &defaults, &snes));
   SupportCall(SNESSetTolerances(snes, 1e-6, 0, 0, defaults.iterations, defaults.evaluations));
   grown = -PeakBytes();
   Solve(snes, &reason, &norm);
