@@ -8,16 +8,12 @@ import subprocess
 import time
 import unittest
 
-import h5py
 import yaml
 
-import slurm  # tests/support
+import jobs  # tests/support
+from commands import CORDS, SOURCE
+from jobs import site, submit
 from scratch import Scratch
-
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-SUBMIT = SOURCE / "jobs" / "submit.py"
-CORDS = os.environ.get("CORDS", str(SOURCE / "build" / "cords"))
-IMAGES = "/usr/share/datasets/fashion-mnist"
 
 # The job's time limit is one minute, Slurm's shortest.  Slurm looks at time limits twice a minute and sends the signal
 # up to half a minute early: 25 s before the end means 5 to 35 s after the start.  The training must take longer, also if
@@ -35,20 +31,6 @@ TRAINING = {
     "finetune": {"epochs": 1, "batch": 16, "samples": 320, "learning_rate": 1e-3, "clip": 1.0, "loss_steps": 6},
     "checkpoint": {"interval": 3600},  # so that only the signal makes one
 }
-
-
-def submit(*words, folder=SOURCE, environment=None):
-    return subprocess.run(["/usr/bin/python3", SUBMIT, *words], cwd=folder, env=environment, capture_output=True,
-                          text=True, timeout=60)
-
-
-def site(folder, **changes):
-    """The path of a site file like local.yaml with some changes."""
-    contents = yaml.safe_load((SOURCE / "jobs/sites/local.yaml").read_text())
-    path = pathlib.Path(folder) / "here.yaml"
-    changed = dict(contents, **changes)
-    path.write_text(yaml.safe_dump({key: value for key, value in changed.items() if value is not None}))
-    return str(path)
 
 
 class Script(unittest.TestCase):
@@ -93,6 +75,39 @@ class Script(unittest.TestCase):
         self.assertIn(f"{SOURCE}/build/cords train -config 'a b;$(c).yaml' &",
                       self.script("--", "cords", "train", "-config", "a b;$(c).yaml"))
 
+    def stub(self, name, line):
+        path = pathlib.Path(self.folder.name) / name
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    def test_how_a_job_ends(self):
+        """The script by itself; what it would call is replaced by what prints or has a status."""
+        self.stub("scontrol", 'echo "scontrol $*"')
+        self.stub("timeout", 'shift 3; "$@"')
+        for status, nodes, node_status, restart, sentence, requeued in (
+                (0, 2, 1, 0, "ends with status 0", False),
+                (75, 1, 0, 0, "out of time, goes back into the queue", True),
+                (75, 1, 0, 3, "restarted 3 times already: stays stopped", False),
+                (2, 2, 1, 0, "ends with status 2", False),
+                (1, 2, 0, 0, "ends with status 1", False),
+                (1, 2, 9, 0, "a node of n[1-2] was lost, goes back into the queue", True),
+                (1, 1, 9, 0, "ends with status 1", False),
+                (137, 2, 0, 0, "ranks were lost, but no node", False),
+                (137, 2, 9, 3, "was lost, and restarted 3 times already", False),
+                (205, 2, 0, 0, "a node of n[1-2] was lost, goes back into the queue", True)):
+            with self.subTest(status=status, nodes=nodes, node_status=node_status, restart=restart):
+                self.stub("srun", f"exit {node_status}")
+                script = "\n".join(self.script("--", "cords", "train", program=self.stub("cords", f"exit {status}"),
+                                               restarts_max=3))
+                environment = dict(os.environ, PATH=f"{self.folder.name}:{os.environ['PATH']}", SLURM_JOB_ID="7",
+                                   SLURM_JOB_NODELIST="n[1-2]", SLURM_JOB_NUM_NODES=str(nodes),
+                                   SLURM_RESTART_COUNT=str(restart))
+                done = subprocess.run(["bash"], input=script, env=environment, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(sentence, done.stdout)
+                self.assertEqual("scontrol requeue 7" in done.stdout, requeued, done.stdout)
+
     def test_every_site_of_the_repository(self):
         for path in (SOURCE / "jobs/sites").glob("*.yaml"):
             done = submit("--site", path.stem, "--name", "job", "--time", "1-00:00:00", "--dry-run",
@@ -129,31 +144,13 @@ class Script(unittest.TestCase):
             self.assertIn(sentence, self.mistake("--site", str(path), "--", "cords", "info"))
 
 
-def parameters(path):
-    """All parameter arrays of a network, by name, as bytes."""
-    found = {}
-    with h5py.File(path) as file:
-        file["parameters"].visititems(lambda name, thing: found.update({name: thing[()].tobytes()})
-                                      if isinstance(thing, h5py.Dataset) else None)
-    return found
-
-
-class Training(unittest.TestCase):
+class Training(jobs.Test):
     """A real job."""
-
-    @classmethod
-    def setUpClass(cls):
-        folder = Scratch(prefix="cords-jobs-")
-        cls.addClassCleanup(folder.cleanup)
-        cls.folder = pathlib.Path(folder.name)
-        cls.cluster = slurm.Cluster(cls.folder / "slurm")
-        cls.addClassCleanup(cls.cluster.stop)
-        cls.cluster.start()
 
     def start(self, config, output):
         """The same command without Slurm."""
         environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-        return subprocess.Popen([CORDS, *self.arguments(config, output)], env=environment, stdout=subprocess.PIPE,
+        return subprocess.Popen([CORDS, *self.training(config, output)], env=environment, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True)
 
     def finish(self, process):
@@ -166,9 +163,6 @@ class Training(unittest.TestCase):
         self.finish(self.start(config, output))
         return time.monotonic() - start
 
-    def arguments(self, config, output):
-        return ["train", "-config", str(config), "-dataset", "fashion_mnist", "-data", IMAGES, "-output", str(output)]
-
     def config(self, name, epochs):
         path = self.folder / name
         path.write_text(yaml.safe_dump(dict(TRAINING, finetune=dict(TRAINING["finetune"], epochs=epochs))))
@@ -180,51 +174,23 @@ class Training(unittest.TestCase):
         longer = self.train(self.config("longer.yaml", 11), self.folder / "longer")
         return max(2, math.ceil(seconds / max((longer - short) / 10, 0.01)))
 
-    def wait_until(self, what, ready, limit_s):
-        end = time.monotonic() + limit_s
-        while not ready():
-            self.assertLess(time.monotonic(), end, f"{what} did not happen in {limit_s} s\n{self.log()}\n"
-                            f"{self.cluster.logs()}")
-            time.sleep(0.5)
-
-    def log(self):
-        path = self.folder / "job.log"
-        return path.read_text() if path.exists() else "no log"
-
-    def ended(self, number):
-        """Whether the job is over.  Slurm lets a requeued job wait for two minutes; a few seconds are enough here, but
-        not none: slurmd takes a job that it has just ended for the one that is launched again."""
-        job = self.cluster.job(number)
-        if job.get("JobState") == "PENDING" and job.get("Reason") == "BeginTime":
-            time.sleep(4)
-            self.cluster.run("scontrol", "update", f"jobid={number}", "StartTime=now")
-        return job.get("JobState") in ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL")
-
     def test_stopped_by_the_time_limit_requeued_and_finished(self):
         config = self.config("train.yaml", self.epochs_for(TRAINING_S))
-        done = submit("--site", site(self.folder, program=CORDS, cores_per_node=1, scratch=str(self.folder)),
-                      "--name", "job", "--time", TIME_LIMIT, "--signal", str(SIGNAL_S), "--folder", str(self.folder),
-                      "--", "cords", *self.arguments(config, "{scratch}/job"), environment=self.cluster.environment)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        number = done.stdout.split()[1]
+        number = self.submit("job", self.training(config, "{scratch}/job"), "--time", TIME_LIMIT,
+                             "--signal", str(SIGNAL_S), program=CORDS, cores_per_node=1)
         undisturbed = self.start(config, self.folder / "undisturbed")  # beside the job, on the other core
         self.addCleanup(undisturbed.kill)
         self.wait_until("the end of the job", lambda: self.ended(number), 240)
         self.finish(undisturbed)
-        self.assertEqual(self.cluster.job(number)["JobState"], "COMPLETED", f"{self.log()}\n{self.cluster.logs()}")
+        self.assert_completed(number)
         self.assertGreaterEqual(int(self.cluster.job(number)["Restarts"]), 1, self.log())
         self.assertIn("restart 1", self.log())
         self.assertIn("out of time, goes back into the queue", self.log())
         with self.subTest("bit-identical to the training that nobody stopped"):
-            stopped, whole = (parameters(self.folder / run / "model.h5") for run in ("job", "undisturbed"))
-            self.assertTrue(whole)
-            self.assertEqual(sorted(stopped), sorted(whole))
-            self.assertEqual([name for name in whole if stopped[name] != whole[name]], [])
+            self.assert_same_arrays(*(self.folder / run / "model.h5" for run in ("job", "undisturbed")))
 
     def test_a_cancelled_job_stays_stopped(self):
-        done = submit("--site", site(self.folder, program="/bin/sleep"), "--name", "cancelled", "--time", TIME_LIMIT,
-                      "--folder", str(self.folder), "--", "cords", "1000", environment=self.cluster.environment)
-        number = done.stdout.split()[1]
+        number = self.submit("cancelled", ["1000"], "--time", TIME_LIMIT, program="/bin/sleep")
         self.wait_until("the start of the job", lambda: self.cluster.job(number).get("JobState") == "RUNNING", 60)
         self.cluster.run("scancel", number)
         self.wait_until("the end of the job", lambda: self.cluster.ask("squeue", "-h", "-j", number) == "", 60)
@@ -232,9 +198,7 @@ class Training(unittest.TestCase):
         self.assertEqual(self.cluster.job(number)["Restarts"], "0")
 
     def test_a_mistake_is_not_repeated(self):
-        done = submit("--site", site(self.folder, program="/bin/false"), "--name", "wrong", "--time", TIME_LIMIT,
-                      "--folder", str(self.folder), "--", "cords", "train", environment=self.cluster.environment)
-        number = done.stdout.split()[1]
+        number = self.submit("wrong", ["train"], "--time", TIME_LIMIT, program="/bin/false")
         self.wait_until("the end of the wrong job", lambda: self.cluster.job(number).get("JobState") == "FAILED", 60)
         self.assertEqual(self.cluster.job(number)["Restarts"], "0")
         self.assertEqual(self.cluster.job(number)["ExitCode"], "1:0")
