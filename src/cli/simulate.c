@@ -4,6 +4,7 @@
 #include "conv/choice.h"
 #include "core/config.h"
 #include "core/log.h"
+#include "core/reduce.h"
 #include "data/loader.h"
 #include "data/selection.h"
 #include "io/results.h"
@@ -33,11 +34,12 @@ static const CordsSchema image_schema = {"activity/image", "image", "1", "index 
 
 /* A trial at work. */
 typedef struct {
+  CordsContextData group; /* the ranks that share an image, for sums over them */
   CordsModel model;
   CordsSystem system;
   CordsInput input;
   CordsRollout rollout;
-  CordsArray state, baseline; /* of one image; the spontaneous state */
+  CordsArray state, baseline; /* of one image; the spontaneous state; this rank's tiles */
   CordsPhase phases[PHASES];
   PetscInt steps;
   float *image;
@@ -63,22 +65,25 @@ static PetscErrorCode TrialCreate(CordsContext context, CordsModel model, Trial 
   const CordsArchitecture *a = &model->architecture;
   CordsPlanTask task;
   CordsPlan plan;
+  PetscInt neurons;
 
   PetscFunctionBegin;
   memset(t, 0, sizeof *t);
   t->model = model;
+  PetscCall(CordsContextUncut(context->domain_comm, &t->group));
   t->phases[0] = (CordsPhase){a->spontaneous_steps, PETSC_FALSE};
   t->phases[1] = (CordsPhase){a->stimulus_steps, PETSC_TRUE};
   t->phases[2] = (CordsPhase){a->return_steps, PETSC_FALSE};
   for (int p = 0; p < PHASES; p++) t->steps += t->phases[p].steps;
   PetscCall(CordsWeightsPrepare(context, a, CORDS_F32));
-  PetscCall(CordsSystemCreate(model, CORDS_F32, &t->system));
+  PetscCall(CordsSystemCreateCut(context, model, CORDS_F32, &t->system));
+  neurons = CordsSystemOffset(t->system, a->area_count);
   PetscCall(CordsInputCreate(t->system, 1, &t->input));
   task = (CordsPlanTask){.batch = 1, .steps = t->steps};
   plan = CordsPlanFast(t->system, &task);
   PetscCall(CordsRolloutCreate(t->system, NULL, &plan, t->steps, PETSC_FALSE, &t->rollout));
-  PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &t->state));
-  PetscCall(CordsArrayCreate(CORDS_F32, 1, CordsArchitectureNeurons(a), &t->baseline));
+  PetscCall(CordsArrayCreate(CORDS_F32, 1, neurons, &t->state));
+  PetscCall(CordsArrayCreate(CORDS_F32, 1, neurons, &t->baseline));
   PetscCall(CordsRolloutSpontaneous(t->rollout, a->spontaneous_steps, t->baseline.data));
   PetscCall(PetscMalloc1((size_t)a->image_rows * a->image_columns * a->image_channels, &t->image));
   for (int k = 0; k < TABLES; k++) {
@@ -100,7 +105,7 @@ static PetscErrorCode TrialDestroy(Trial *t)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Observer: statistics of one area at every step. */
+/* Observer: sums over this rank's neurons of one area at every step. */
 static PetscErrorCode Watch(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
                             const void *data)
 {
@@ -117,12 +122,31 @@ static PetscErrorCode Watch(void *context, PetscInt area, PetscInt first, PetscI
       active += r[k] > 0;
       distance += ((double)r[k] - (double)baseline[k]) * ((double)r[k] - (double)baseline[k]);
     }
-    t->rows[MEAN][step * areas + area] = sum / neurons;
-    t->rows[NORM][step * areas + area] = sqrt(squares);
-    t->rows[ACTIVE][step * areas + area] = active / neurons;
-    t->rows[DISTANCE][step * areas + area] = distance / neurons;
+    t->rows[MEAN][step * areas + area] = sum;
+    t->rows[NORM][step * areas + area] = squares;
+    t->rows[ACTIVE][step * areas + area] = active;
+    t->rows[DISTANCE][step * areas + area] = distance;
   }
   return PETSC_SUCCESS;
+}
+
+/* What was observed, from sums to what the tables hold. */
+static PetscErrorCode FinishRows(Trial *t)
+{
+  const CordsArchitecture *a = &t->model->architecture;
+  const PetscInt count = t->steps * a->area_count;
+
+  PetscFunctionBegin;
+  for (int k = 0; k < LOGITS; k++) {
+    PetscCall(CordsReduceSumF64(&t->group, count, t->rows[k]));
+    for (PetscInt j = 0; j < count; j++) {
+      if (k == NORM)
+        t->rows[k][j] = sqrt(t->rows[k][j]);
+      else
+        t->rows[k][j] /= CordsAreaNeurons(&a->areas[j % a->area_count]);
+    }
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode RunTrial(Trial *t, CordsDataset dataset, CordsSample sample, PetscInt64 *label)
@@ -136,8 +160,10 @@ static PetscErrorCode RunTrial(Trial *t, CordsDataset dataset, CordsSample sampl
   PetscCall(CordsLoaderImage(dataset, sample, a->image_rows, a->image_columns, t->image, &class_number));
   *label = class_number;
   PetscCall(CordsInputSet(t->input, t->image));
+  for (int k = 0; k < LOGITS; k++) memset(t->rows[k], 0, (size_t)t->steps * a->area_count * sizeof(double));
   memset(t->state.data, 0, (size_t)t->state.elements * sizeof(float));
   PetscCall(CordsRolloutForward(t->rollout, 1, t->input, PHASES, t->phases, PETSC_FALSE, t->state.data, &observer));
+  PetscCall(FinishRows(t));
   PetscCall(PetscMalloc1((size_t)t->steps * a->classes, &logits));
   PetscCall(CordsRolloutLogits(t->rollout, 0, t->steps, logits));
   for (PetscInt k = 0; k < t->steps * a->classes; k++) t->rows[LOGITS][k] = (double)logits[k];
@@ -181,22 +207,23 @@ static PetscErrorCode Declare(Trial *t, CordsResults results)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Image k goes to rank k mod size; rows come out in order because every round appends in the order of the ranks. */
+/* Image k goes to domain group k mod groups, whose first rank tells; rows come out in order because every round appends
+   in the order of the ranks. */
 static PetscErrorCode SimulateAll(CordsContext context, Trial *t, CordsDataset dataset, CordsResults results)
 {
   CordsProgress progress;
 
   PetscFunctionBegin;
   PetscCall(CordsProgressStart(&progress, "simulation", 0, selection.end - selection.first));
-  for (CordsSample round = selection.first; round < selection.end; round += context->size) {
-    PetscInt64 sample = round + context->rank, label = -1;
-    PetscInt64 rows = sample < selection.end ? 1 : 0;
-    if (rows) PetscCall(RunTrial(t, dataset, sample, &label));
+  for (CordsSample round = selection.first; round < selection.end; round += context->group_size) {
+    PetscInt64 sample = round + context->group_rank, label = -1;
+    PetscInt64 rows = sample < selection.end && context->domain_rank == 0 ? 1 : 0;
+    if (sample < selection.end) PetscCall(RunTrial(t, dataset, sample, &label));
     for (int k = 0; k < TABLES; k++) PetscCall(CordsResultsAppend(results, schemas[k].name, rows, t->rows[k]));
     PetscCall(CordsResultsAppend(results, image_schema.name, rows, &sample));
     PetscCall(CordsResultsAppend(results, label_schema.name, rows, &label));
-    PetscCall(CordsProgressUpdate(context, &progress, PetscMin(round + context->size, selection.end) - selection.first,
-                                  NULL));
+    PetscCall(CordsProgressUpdate(context, &progress,
+                                  PetscMin(round + context->group_size, selection.end) - selection.first, NULL));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -223,7 +250,6 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   Trial trial;
 
   PetscFunctionBegin;
-  PetscCall(CordsContextCheckUncut(context, "cords simulate"));
   PetscCall(CordsModelLoad(context, checkpoint, &model));
   CordsCheckUser(model->form == CORDS_FORM_RECURRENT, PETSC_COMM_WORLD,
                  "%s: holds a CNN (%s form), which has no dynamics; give the model.h5 of a finished training",
