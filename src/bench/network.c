@@ -1,8 +1,8 @@
 #include "bench/network.h"
 
 #include "bench/used_backends.h"
-#include "core/reduce.h"
 #include "model/weights.h"
+#include "train/gradient_sum.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,8 +199,7 @@ PetscErrorCode CordsBenchStep(void *data)
   PetscFunctionBegin;
   PetscCall(CordsStageGradient(net->stage, 0, net->batch, net->total, net->images, net->labels, net->gradient,
                                &net->metrics));
-  PetscCall(CordsReduceSumF32(net->context, CordsStageModel(net->stage)->learnable_values, net->gradient));
-  PetscCall(CordsReduceSumF64(net->context, CORDS_METRICS_COUNT, (double *)&net->metrics));
+  PetscCall(CordsGradientSum(net->context, CordsStageModel(net->stage), net->gradient, &net->metrics));
   PetscCall(CordsOptimizerStep(net->optimizer, rate, net->gradient, &net->gradient_norm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -54,6 +54,7 @@ PetscErrorCode CordsCutPoolForward(CordsCutPool p, PetscInt n, const void *x, vo
   CordsArray window;
 
   PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS); /* ranks without images */
   if (!p->inputs) {
     PetscCall(CordsPoolForward(&p->cut.forward, p->type, n, x, y));
     PetscFunctionReturn(PETSC_SUCCESS);
@@ -69,6 +70,7 @@ PetscErrorCode CordsCutPoolAdjoint(CordsCutPool p, PetscInt n, const void *dy, v
   CordsArray window;
 
   PetscFunctionBegin;
+  if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   if (!p->outputs) {
     PetscCall(CordsPoolAdjoint(&p->cut.adjoint, p->type, n, dy, dx));
     PetscFunctionReturn(PETSC_SUCCESS);

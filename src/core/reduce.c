@@ -33,11 +33,13 @@ PetscInt64 CordsReduceBytes(PetscMPIInt size, PetscMPIInt rank, PetscInt count, 
   return ((PetscInt64)count - part.row_count + others * part.row_count) * (PetscInt64)number_bytes;
 }
 
-static void CountSum(CordsContext context, PetscInt count, size_t number_bytes)
+/* One message to each of the others: numbers that go to rank k are counts[k], or `same` where counts is NULL. */
+static void CountSent(CordsContext context, const PetscMPIInt counts[], PetscInt same, size_t number_bytes)
 {
-  PetscInt64 messages, bytes = CordsReduceBytes(context->size, context->rank, count, number_bytes, &messages);
-
-  CordsTrafficCount(CORDS_TRAFFIC_SUM, messages, bytes);
+  for (PetscMPIInt k = 0; k < context->size; k++) {
+    const PetscInt64 numbers = counts ? counts[k] : same;
+    if (k != context->rank) CordsTrafficCount(CORDS_TRAFFIC_SUM, 1, numbers * (PetscInt64)number_bytes);
+  }
 }
 
 #define DEFINE_SUM(T, suffix, mpi_type)                                                                                \
@@ -50,6 +52,7 @@ static void CountSum(CordsContext context, PetscInt count, size_t number_bytes)
     PetscCall(PetscMalloc1((size_t)count * context->size, &gathered));                                                 \
     PetscCallMPI(                                                                                                      \
         MPI_Allgather(values, (PetscMPIInt)count, mpi_type, gathered, (PetscMPIInt)count, mpi_type, context->comm));   \
+    CountSent(context, NULL, count, sizeof(T));                                                                        \
     for (PetscInt k = 0; k < count; k++) {                                                                             \
       values[k] = gathered[k];                                                                                         \
       for (PetscMPIInt rank = 1; rank < context->size; rank++) values[k] += gathered[(size_t)rank * count + k];        \
@@ -64,7 +67,6 @@ static void CountSum(CordsContext context, PetscInt count, size_t number_bytes)
                                                                                                                        \
     PetscFunctionBegin;                                                                                                \
     if (context->size == 1 || count == 0) PetscFunctionReturn(PETSC_SUCCESS);                                          \
-    CountSum(context, count, sizeof(T));                                                                               \
     if (count <= SMALL) {                                                                                              \
       PetscCall(SumSmall##suffix(context, count, values));                                                             \
       PetscFunctionReturn(PETSC_SUCCESS);                                                                              \
@@ -79,12 +81,14 @@ static void CountSum(CordsContext context, PetscInt count, size_t number_bytes)
     }                                                                                                                  \
     PetscCallMPI(MPI_Alltoallv(values, counts, starts, mpi_type, gathered, gathered_counts, gathered_starts, mpi_type, \
                                context->comm));                                                                        \
+    CountSent(context, counts, 0, sizeof(T));                                                                          \
     for (PetscMPIInt k = 0; k < mine; k++) {                                                                           \
       T sum = gathered[k];                                                                                             \
       for (PetscMPIInt rank = 1; rank < context->size; rank++) sum += gathered[(size_t)rank * mine + k];               \
       values[starts[context->rank] + k] = sum;                                                                         \
     }                                                                                                                  \
     PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, mpi_type, values, counts, starts, mpi_type, context->comm));          \
+    CountSent(context, NULL, mine, sizeof(T));                                                                         \
     PetscCall(PetscFree3(gathered, gathered_counts, gathered_starts));                                                 \
     PetscCall(PetscFree2(counts, starts));                                                                             \
     PetscFunctionReturn(PETSC_SUCCESS);                                                                                \

@@ -1,6 +1,6 @@
 #include "core/traffic.h"
 
-const char *const CordsTrafficNames[] = {"halo", "sum"};
+const char *const CordsTrafficNames[] = {"halo", "sum", "control"};
 
 static CordsTraffic so_far[CORDS_TRAFFIC_KINDS];
 

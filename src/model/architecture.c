@@ -20,6 +20,14 @@ PetscInt CordsArchitectureNeurons(const CordsArchitecture *architecture)
 }
 
 /* What a custom network starts from: the paper's stem and first areas. */
+CordsConvShape CordsArchitecturePool(const CordsArchitecture *a)
+{
+  const PetscBool pools = (PetscBool)(a->pool_kernel > 0);
+
+  return CordsConvShapeSame(a->stem_rows, a->stem_columns, a->stem_channels, a->stem_channels,
+                            pools ? a->pool_kernel : 1, pools ? a->pool_stride : 1);
+}
+
 static void SetDefaults(CordsArchitecture *a, PetscInt image_channels, PetscInt classes)
 {
   memset(a, 0, sizeof *a);

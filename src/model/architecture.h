@@ -54,6 +54,9 @@ static inline PetscInt CordsAreaNeurons(const CordsAreaShape *area)
 }
 PetscInt CordsArchitectureNeurons(const CordsArchitecture *architecture);
 
+/* The pooling after the stem, as a convolution would have it; of pool_kernel 0, one that does nothing. */
+CordsConvShape CordsArchitecturePool(const CordsArchitecture *architecture);
+
 /* α = dt/τ of an area. */
 static inline PetscReal CordsArchitectureAlpha(const CordsArchitecture *architecture, PetscInt area)
 {

@@ -96,10 +96,23 @@ static void Join(PetscInt channels, double count, const double *mean, const doub
   whole->count += count;
 }
 
+/* Numbers that a rank tells the others: mean and spread of each channel, and of how many. */
+static size_t MessageNumbers(PetscInt channels)
+{
+  return 2 * (size_t)channels + 1;
+}
+
+CordsTraffic CordsBatchNormTraffic(PetscInt size, PetscInt channels)
+{
+  const PetscInt64 others = size - 1;
+
+  return (CordsTraffic){others, others * (PetscInt64)(MessageNumbers(channels) * sizeof(double))};
+}
+
 PetscErrorCode CordsBatchNormStatistics(CordsContext context, CordsType type, CordsBatchNormShape shape, PetscInt items,
                                         const void *x, double *mean, double *variance, double *count)
 {
-  const size_t pair = 2 * (size_t)shape.channels, message = pair + 1;
+  const size_t pair = 2 * (size_t)shape.channels, message = MessageNumbers(shape.channels);
   Spread whole = {0, mean, variance};
   double *images, *mine, *all;
 
@@ -122,6 +135,7 @@ PetscErrorCode CordsBatchNormStatistics(CordsContext context, CordsType type, Co
   mine[pair] = part.count;
   PetscCallMPI(
       MPI_Allgather(mine, (PetscMPIInt)message, MPI_DOUBLE, all, (PetscMPIInt)message, MPI_DOUBLE, context->comm));
+  CordsTrafficCount(CORDS_TRAFFIC_SUM, context->size - 1, (context->size - 1) * (PetscInt64)(message * sizeof(double)));
   for (PetscInt c = 0; c < shape.channels; c++) mean[c] = variance[c] = 0;
   for (PetscMPIInt rank = 0; rank < context->size; rank++) {
     const double *of = all + message * (size_t)rank;

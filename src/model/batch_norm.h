@@ -7,6 +7,7 @@
 
 #include "core/array.h"
 #include "core/context.h"
+#include "core/traffic.h"
 
 #define CORDS_BATCH_NORM_EPSILON 1e-5
 
@@ -17,6 +18,9 @@ typedef struct {
 /* Mean and biased variance of each channel over all ranks' items; count: numbers averaged.  Collective. */
 PetscErrorCode CordsBatchNormStatistics(CordsContext context, CordsType type, CordsBatchNormShape shape, PetscInt items,
                                         const void *x, double *mean, double *variance, double *count);
+
+/* What a rank of `size` sends for that. */
+CordsTraffic CordsBatchNormTraffic(PetscInt size, PetscInt channels);
 
 /* running = 0.9 running + 0.1 new; the variance unbiased by count / (count − 1). */
 void CordsBatchNormUpdateRunning(PetscInt channels, const double *mean, const double *variance, double count,

@@ -119,8 +119,7 @@ static PetscErrorCode StemCreate(CordsCnn c)
   const CordsLayout images = CordsLayoutOf(c->context, a->image_rows, a->image_columns, a->image_channels);
   const CordsLayout stem = CordsLayoutOf(c->context, a->stem_rows, a->stem_columns, channels);
   const CordsLayout inp = CordsLayoutOf(c->context, a->input_rows, a->input_columns, channels);
-  const CordsConvShape pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, channels, channels,
-                                                 PetscMax(a->pool_kernel, 1), PetscMax(a->pool_stride, 1));
+  const CordsConvShape pool = CordsArchitecturePool(a);
 
   PetscFunctionBegin;
   if (a->pool_kernel > 0) PetscCall(CordsCutPoolCreate(c->context, &pool, c->type, &c->pool));

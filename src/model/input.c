@@ -14,8 +14,6 @@ PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *
 {
   const CordsArchitecture *a = &system->model->architecture;
   const PetscInt channels = a->stem_channels, neurons = CordsSystemNeurons(system, 0);
-  const CordsConvShape pool = CordsConvShapeSame(a->stem_rows, a->stem_columns, channels, channels,
-                                                 PetscMax(a->pool_kernel, 1), a->pool_kernel ? a->pool_stride : 1);
   CordsType master = CordsTypeMaster(system->type);
   CordsInput in;
 
@@ -23,7 +21,6 @@ PetscErrorCode CordsInputCreate(CordsSystem system, PetscInt batch, CordsInput *
   PetscCall(PetscNew(&in));
   in->system = system;
   in->batch = batch;
-  if (a->pool_kernel > 0) PetscCall(CordsCutPoolCreate(system->context, &pool, master, &in->pool));
   PetscCall(CordsArrayCreate(master, batch, LocalSize(system, a->image_rows, a->image_columns, a->image_channels),
                              &in->images));
   PetscCall(CordsArrayCreate(master, batch, LocalSize(system, a->stem_rows, a->stem_columns, channels), &in->stem));
@@ -40,7 +37,6 @@ PetscErrorCode CordsInputDestroy(CordsInput *input)
 {
   PetscFunctionBegin;
   if (!*input) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCall(CordsCutPoolDestroy(&(*input)->pool));
   PetscCall(CordsArrayDestroy(&(*input)->images));
   PetscCall(CordsArrayDestroy(&(*input)->stem));
   PetscCall(CordsArrayDestroy(&(*input)->inp));
@@ -91,7 +87,7 @@ PetscErrorCode CordsInputSet(CordsInput input, const float *images)
     stem = input->stem.data;
   }
   if (a->pool_kernel > 0) {
-    PetscCall(CordsCutPoolForward(input->pool, input->batch, stem, input->inp.data));
+    PetscCall(CordsCutPoolForward(system->pool, input->batch, stem, input->inp.data));
   } else {
     memcpy(input->inp.data, stem, (size_t)input->batch * input->inp.elements * CordsTypeSize(system->master));
   }
@@ -129,7 +125,7 @@ PetscErrorCode CordsInputGradient(CordsInput input)
   if (a->stem >= 0) {
     PetscCall(CordsArrayCreate(system->master, input->batch, input->stem.elements, &dstem));
     if (a->pool_kernel > 0)
-      PetscCall(CordsCutPoolAdjoint(input->pool, input->batch, dinp.data, dstem.data));
+      PetscCall(CordsCutPoolAdjoint(system->pool, input->batch, dinp.data, dstem.data));
     else
       memcpy(dstem.data, dinp.data, (size_t)input->batch * dinp.elements * CordsTypeSize(system->master));
     PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, a->stem), input->batch, input->images.data, dstem.data,

@@ -7,6 +7,18 @@ PetscErrorCode CordsSystemCreate(CordsModel model, CordsType type, CordsSystem *
   return CordsSystemCreateCut(CordsContextSelf(), model, type, system);
 }
 
+static PetscErrorCode CreatePool(CordsSystem s)
+{
+  const CordsArchitecture *a = &s->model->architecture;
+
+  PetscFunctionBegin;
+  if (a->pool_kernel > 0) {
+    const CordsConvShape pool = CordsArchitecturePool(a);
+    PetscCall(CordsCutPoolCreate(s->context, &pool, s->master, &s->pool));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsSystemCreateCut(CordsContext context, CordsModel model, CordsType type, CordsSystem *system)
 {
   const CordsArchitecture *a = &model->architecture;
@@ -34,6 +46,7 @@ PetscErrorCode CordsSystemCreateCut(CordsContext context, CordsModel model, Cord
   PetscCall(CordsArrayCreate(s->master, 1, a->classes, &s->readout_bias));
   PetscCall(CordsArrayCreate(s->master, 1, a->classes, &s->readout_bias_gradient));
   PetscCall(CordsWeightsCreateCut(context, model, type, &s->weights));
+  PetscCall(CreatePool(s));
   PetscCall(CordsSystemSetPhi(s, a->phi, 0));
   PetscCall(CordsSystemUpdate(s));
   *system = s;
@@ -53,6 +66,7 @@ PetscErrorCode CordsSystemDestroy(CordsSystem *system)
   PetscCall(CordsArrayDestroy(&s->readout_bias));
   PetscCall(CordsArrayDestroy(&s->readout_bias_gradient));
   for (int k = 0; k < CORDS_WORK_COUNT; k++) PetscCall(CordsArrayDestroy(&s->work[k]));
+  PetscCall(CordsCutPoolDestroy(&s->pool));
   PetscCall(CordsWeightsDestroy(&s->weights));
   PetscCall(PetscFree(s));
   *system = NULL;

@@ -26,6 +26,7 @@ struct _p_CordsSystem {
   CordsModel model;       /* borrowed */
   CordsType type, master; /* T, M */
   CordsWeights weights;
+  CordsCutPool pool; /* of the stem, M; NULL: none */
   const CordsAreaType *kind;
   CordsAreaLaw laws[CORDS_AREAS_MAX];
   CordsConvLaw fused_laws[CORDS_AREAS_MAX];
@@ -41,7 +42,6 @@ struct _p_CordsSystem {
 struct _p_CordsInput {
   CordsSystem system; /* borrowed */
   PetscInt batch;
-  CordsCutPool pool;
   CordsArray images, stem, inp;             /* M; as given, after inp_conv, after pooling */
   CordsArray skip, drive;                   /* T: S inp, V_0 inp */
   CordsArray skip_gradient, drive_gradient; /* M: with respect to the last two */

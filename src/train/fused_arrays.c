@@ -11,39 +11,39 @@ static CordsArray Size(CordsType type, PetscInt items, PetscInt elements)
 }
 
 /* Masks are words of 16 bits, as wide as bf16 numbers. */
-static CordsArray MaskSize(CordsSystem system, PetscInt items, PetscInt area)
+static CordsArray MaskSize(const CordsStateSizes *sizes, PetscInt items, PetscInt area)
 {
-  return Size(CORDS_BF16, items, (PetscInt)CordsSystemMaskWords(system, area));
+  return Size(CORDS_BF16, items, sizes->mask_words[area]);
 }
 
-CordsFusedArrays CordsFusedArraysSize(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record)
+CordsFusedArrays CordsFusedArraysSize(const CordsStateSizes *sizes, const CordsPlan *plan, PetscInt steps,
+                                      PetscBool record)
 {
-  CordsType type = CordsSystemType(system), master = CordsTypeMaster(type);
-  PetscInt area_count = CordsSystemModel(system)->architecture.area_count, n = plan->images, block = plan->block;
-  PetscInt largest = CordsSystemLargestArea(system), again = PetscMax(steps - plan->kept, 0);
+  CordsType type = sizes->type, master = CordsTypeMaster(type);
+  PetscInt n = plan->images, block = plan->block, neurons_all = 0, again = PetscMax(steps - plan->kept, 0);
   CordsFusedArrays a;
 
   memset(&a, 0, sizeof a);
-  for (PetscInt i = 0; i < area_count; i++) {
-    PetscInt neurons = CordsSystemNeurons(system, i);
+  for (PetscInt i = 0; i < sizes->area_count; i++) {
+    PetscInt neurons = sizes->neurons[i];
+    neurons_all += neurons;
     a.block[i] = Size(type, (block + 1) * n, neurons);
     a.running[i] = Size(master, n, neurons);
     if (!record) continue;
-    a.block_masks[i] = MaskSize(system, block * n, i);
+    a.block_masks[i] = MaskSize(sizes, block * n, i);
     a.lambda[i] = Size(master, n, neurons);
     if (plan->kept == 0) continue;
     a.kept[i] = Size(type, (plan->kept + 1) * n, neurons);
-    a.kept_masks[i] = MaskSize(system, plan->kept * n, i);
+    a.kept_masks[i] = MaskSize(sizes, plan->kept * n, i);
   }
-  a.drive = Size(type, block * n, largest);
+  a.drive = Size(type, block * n, sizes->largest);
   if (!record) return a;
-  for (PetscInt i = 0; i < area_count; i++) {
+  for (PetscInt i = 0; i < sizes->area_count; i++) {
     CordsArray *place = &a.gradient[i % 3];
-    *place = Size(master, block * n, PetscMax(place->elements, CordsSystemNeurons(system, i)));
+    *place = Size(master, block * n, PetscMax(place->elements, sizes->neurons[i]));
   }
   if (again > 0) {
-    a.starts =
-        Size(master, ((again + block - 1) / block + BLOCKS_CUT_SHORT) * n, CordsSystemOffset(system, area_count));
+    a.starts = Size(master, ((again + block - 1) / block + BLOCKS_CUT_SHORT) * n, neurons_all);
   }
   return a;
 }
@@ -55,11 +55,10 @@ static PetscInt ArrayList(CordsFusedArrays *arrays, CordsArray **list)
   return (PetscInt)(sizeof *arrays / sizeof **list);
 }
 
-double CordsFusedArraysBytes(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record)
+double CordsFusedArraysBytes(const CordsStateSizes *sizes, const CordsPlan *plan, PetscInt steps, PetscBool record)
 {
-  CordsFusedArrays arrays = CordsFusedArraysSize(system, plan, steps, record);
-  double bytes = (double)WORK_ARRAYS * plan->block * plan->images * CordsSystemLargestArea(system) *
-                 (double)CordsTypeSize(CordsSystemType(system));
+  CordsFusedArrays arrays = CordsFusedArraysSize(sizes, plan, steps, record);
+  double bytes = (double)WORK_ARRAYS * plan->block * plan->images * sizes->largest * (double)CordsTypeSize(sizes->type);
   CordsArray *list;
   PetscInt count = ArrayList(&arrays, &list);
 
@@ -72,11 +71,12 @@ double CordsFusedArraysBytes(CordsSystem system, const CordsPlan *plan, PetscInt
 PetscErrorCode CordsFusedArraysCreate(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record,
                                       CordsFusedArrays *arrays)
 {
+  const CordsStateSizes sizes = CordsStateSizesOfSystem(system);
   CordsArray *list;
   PetscInt count = ArrayList(arrays, &list);
 
   PetscFunctionBegin;
-  *arrays = CordsFusedArraysSize(system, plan, steps, record);
+  *arrays = CordsFusedArraysSize(&sizes, plan, steps, record);
   for (PetscInt k = 0; k < count; k++) {
     if (list[k].items > 0) PetscCall(CordsArrayCreate(list[k].type, list[k].items, list[k].elements, &list[k]));
   }

@@ -18,9 +18,10 @@ typedef struct {
 } CordsFusedArrays;
 
 /* Sizes without memory: every array with its type, items and elements, data NULL. */
-CordsFusedArrays CordsFusedArraysSize(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record);
+CordsFusedArrays CordsFusedArraysSize(const CordsStateSizes *sizes, const CordsPlan *plan, PetscInt steps,
+                                      PetscBool record);
 /* Bytes of them, and of the work space that the system will use beside them. */
-double CordsFusedArraysBytes(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record);
+double CordsFusedArraysBytes(const CordsStateSizes *sizes, const CordsPlan *plan, PetscInt steps, PetscBool record);
 
 PetscErrorCode CordsFusedArraysCreate(CordsSystem system, const CordsPlan *plan, PetscInt steps, PetscBool record,
                                       CordsFusedArrays *arrays);

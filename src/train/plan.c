@@ -63,12 +63,6 @@ double CordsResidentPeakBytes(void)
   return getrusage(RUSAGE_SELF, &usage) == 0 ? 1024.0 * (double)usage.ru_maxrss : 0;
 }
 
-/* Bytes of one image's activity in the largest area. */
-static double LargestBytes(CordsSystem system)
-{
-  return (double)CordsSystemLargestArea(system) * (double)CordsTypeSize(CordsSystemType(system));
-}
-
 /* The most equal parts of `total` of which none is above `most`. */
 static PetscInt EvenPart(PetscInt total, double most)
 {
@@ -78,9 +72,10 @@ static PetscInt EvenPart(PetscInt total, double most)
   return parts > 0 ? (total + parts - 1) / parts : 1;
 }
 
-CordsPlan CordsPlanFast(CordsSystem system, const CordsPlanTask *task)
+/* Full speed: nothing is computed twice, blocks that stay in the cache. */
+static CordsPlan Fast(const CordsStateSizes *sizes, const CordsPlanTask *task)
 {
-  double image = LargestBytes(system);
+  double image = (double)sizes->largest * (double)CordsTypeSize(sizes->type); /* in the largest area */
   CordsPlan plan;
 
   plan.images = EvenPart(task->batch, (task->record ? recorded_step_bytes : step_bytes) / image);
@@ -89,9 +84,16 @@ CordsPlan CordsPlanFast(CordsSystem system, const CordsPlanTask *task)
   return plan;
 }
 
-static double Bytes(CordsSystem system, const CordsPlanTask *task, const CordsPlan *plan)
+CordsPlan CordsPlanFast(CordsSystem system, const CordsPlanTask *task)
 {
-  return CordsFusedArraysBytes(system, plan, PetscMax(task->steps, task->spontaneous), task->record);
+  const CordsStateSizes sizes = CordsStateSizesOfSystem(system);
+
+  return Fast(&sizes, task);
+}
+
+static double Bytes(const CordsStateSizes *sizes, const CordsPlanTask *task, const CordsPlan *plan)
+{
+  return CordsFusedArraysBytes(sizes, plan, PetscMax(task->steps, task->spontaneous), task->record);
 }
 
 /* Time with recomputation over time without, in forward steps of one image. */
@@ -152,13 +154,13 @@ static double Kernels(CordsSystem system, const CordsPlanTask *task, PetscInt im
 }
 
 /* The most kept steps that fit, or −1 if none do. */
-static PetscInt MostKept(CordsSystem system, const CordsPlanTask *task, CordsPlan plan, double room)
+static PetscInt MostKept(const CordsStateSizes *sizes, const CordsPlanTask *task, CordsPlan plan, double room)
 {
   PetscInt low = -1, high = plan.kept;
 
   while (low < high) {
     plan.kept = low + (high - low + 1) / 2;
-    if (Bytes(system, task, &plan) <= room)
+    if (Bytes(sizes, task, &plan) <= room)
       low = plan.kept;
     else
       high = plan.kept - 1;
@@ -168,17 +170,18 @@ static PetscInt MostKept(CordsSystem system, const CordsPlanTask *task, CordsPla
 
 /* The fastest plan that fits into `room`; smaller parts of a batch before smaller blocks, and fewer kept steps only
    where neither helps.  *smallest: bytes of the most modest plan. */
-static PetscBool Fit(CordsSystem system, const CordsPlanTask *task, double room, CordsPlan *best, double *smallest)
+static PetscBool Fit(const CordsStateSizes *sizes, const CordsPlanTask *task, double room, CordsPlan *best,
+                     double *smallest)
 {
-  CordsPlan fast = CordsPlanFast(system, task);
+  CordsPlan fast = Fast(sizes, task);
   PetscBool found = PETSC_FALSE;
 
   *smallest = INFINITY;
   for (PetscInt images = fast.images;; images = (images + 1) / 2) {
     for (PetscInt block = fast.block; block > 0; block--) {
       CordsPlan plan = {.images = images, .block = block, .kept = fast.kept}, none = {images, block, 0};
-      *smallest = PetscMin(*smallest, Bytes(system, task, &none));
-      plan.kept = MostKept(system, task, plan, room);
+      *smallest = PetscMin(*smallest, Bytes(sizes, task, &none));
+      plan.kept = MostKept(sizes, task, plan, room);
       if (plan.kept >= 0 && (!found || Recomputation(task, &plan) < Recomputation(task, best))) {
         *best = plan;
         found = PETSC_TRUE;
@@ -186,6 +189,18 @@ static PetscBool Fit(CordsSystem system, const CordsPlanTask *task, double room,
     }
     if (images == 1) break;
   }
+  return found;
+}
+
+PetscBool CordsPlanStates(const CordsStateSizes *sizes, const CordsPlanTask *task, double room, CordsPlan *plan,
+                          double *states_bytes, double *smallest)
+{
+  PetscBool found = PETSC_TRUE;
+
+  *plan = Fast(sizes, task);
+  *smallest = 0;
+  if (room < INFINITY) found = Fit(sizes, task, room, plan, smallest);
+  *states_bytes = Bytes(sizes, task, plan);
   return found;
 }
 
@@ -210,19 +225,18 @@ static PetscErrorCode CheckLimit(PetscBool fits, double limit, double other, dou
 PetscErrorCode CordsPlanMake(CordsSystem system, const CordsPlanTask *task, double limit_bytes, double extra_bytes,
                              CordsPlanCost *cost)
 {
-  double other = OtherBytes(extra_bytes), smallest;
-  CordsPlan plan = CordsPlanFast(system, task);
-  PetscBool found;
+  const CordsStateSizes sizes = CordsStateSizesOfSystem(system);
+  double other = OtherBytes(extra_bytes), states, smallest;
+  CordsPlan plan;
+  PetscBool found =
+      CordsPlanStates(&sizes, task, limit_bytes > 0 ? limit_bytes - other : INFINITY, &plan, &states, &smallest);
 
   PetscFunctionBegin;
-  if (limit_bytes > 0) {
-    found = Fit(system, task, limit_bytes - other, &plan, &smallest);
-    PetscCall(CheckLimit(found, limit_bytes, other, smallest));
-  }
+  PetscCall(CheckLimit(found, limit_bytes, other, smallest));
   *cost = (CordsPlanCost){.plan = plan,
                           .batch = task->batch,
                           .steps = task->steps,
-                          .states_bytes = Bytes(system, task, &plan),
+                          .states_bytes = states,
                           .other_bytes = other,
                           .limit_bytes = limit_bytes,
                           .recomputation = Recomputation(task, &plan),

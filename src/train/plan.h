@@ -4,7 +4,7 @@
 #ifndef CORDS_TRAIN_PLAN_H
 #define CORDS_TRAIN_PLAN_H
 
-#include "model/system.h"
+#include "train/state_sizes.h"
 
 typedef struct {
   PetscInt images; /* at a time; a larger batch is done in parts */
@@ -17,6 +17,7 @@ typedef struct {
   char name[32]; /* of rollouts.def; "": the fastest that can */
   CordsType type;
   double memory_limit_bytes; /* 0: none */
+  CordsPlan plan;            /* images > 0: the plan, whatever memory there is; for tests */
 } CordsRolloutSettings;
 
 /* Declare and read the options. */
@@ -45,6 +46,11 @@ typedef struct {
 /* Full speed: nothing is computed twice, blocks that stay in the cache. */
 CordsPlan CordsPlanFast(CordsSystem system, const CordsPlanTask *task);
 
+/* The fastest plan whose states take at most `room` bytes (INFINITY: no limit), and what they take; false, and the
+   bytes of the most modest plan, where none does.  Not collective; needs no system. */
+PetscBool CordsPlanStates(const CordsStateSizes *sizes, const CordsPlanTask *task, double room, CordsPlan *plan,
+                          double *states_bytes, double *smallest);
+
 /* The fastest plan whose memory stays under the limit (bytes, 0: none).  extra_bytes: what this process will take
    beside the rollout and what it has now (its resident set is looked up).  Not collective.
    Errors (user): the limit is too small; the sentence says what the smallest is. */
@@ -63,8 +69,8 @@ PetscErrorCode CordsPlanParts(CordsSystem system, PetscInt batch, double one_byt
 PetscErrorCode CordsPlanDescribe(const CordsPlanCost *cost, char **text);
 
 /* What learning takes beside states: weights backwards, gradient and two moments of the optimiser, the images of a
-   batch, and what kernels and libraries take for themselves; bytes.  most: images that a convolution is given at a time,
-   every step of every one counted. */
+   batch, and what kernels and libraries take for themselves; bytes.  most: images that a convolution is given at a
+   time, every step of every one counted. */
 double CordsPlanLearningBytes(CordsSystem system, PetscInt batch, PetscInt most);
 /* What a CordsInput of so many images takes. */
 double CordsPlanInputBytes(CordsSystem system, PetscInt images);

@@ -220,6 +220,16 @@ PetscErrorCode CordsStageDescribe(CordsStage stage, char **text)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+CordsPlan CordsStagePlan(CordsStage stage)
+{
+  return stage->plan;
+}
+
+PetscErrorCode CordsStageCalls(PetscInt stage, const CordsUpdateTask *task, CordsCalls *calls)
+{
+  return types[stage]->calls(task, calls);
+}
+
 PetscBool CordsStageLearns(CordsStage stage, const char *tensor)
 {
   return stage->type->learns(tensor);

@@ -97,6 +97,9 @@ const CordsStageSettings *CordsStageGetSettings(CordsStage stage);
 /* How a batch is run, one line for the log; NULL if there is nothing to say.  PetscFree(*text) by the caller. */
 PetscErrorCode CordsStageDescribe(CordsStage stage, char **text);
 
+/* What is done at a time; zero where there are no steps in time. */
+CordsPlan CordsStagePlan(CordsStage stage);
+
 /* True if the tensor learns in this stage. */
 PetscBool CordsStageLearns(CordsStage stage, const char *tensor);
 

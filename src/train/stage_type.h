@@ -2,7 +2,7 @@
 #ifndef CORDS_TRAIN_STAGE_TYPE_H
 #define CORDS_TRAIN_STAGE_TYPE_H
 
-#include "train/stage.h"
+#include "train/update_calls.h"
 
 typedef struct {
   const char *name;  /* the word in -stages and the prefix of the stage's options */
@@ -18,6 +18,8 @@ typedef struct {
   PetscErrorCode (*destroy)(CordsStage stage);
   /* contract of CordsStageDescribe; may be NULL */
   PetscErrorCode (*describe)(CordsStage stage, char **text);
+  /* contract of CordsStageCalls */
+  PetscErrorCode (*calls)(const CordsUpdateTask *task, CordsCalls *calls);
   /* contract of CordsStageGradient; the gradient is zero on entry, parameters may have changed since the last call */
   PetscErrorCode (*gradient)(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
                              const float *labels, float *gradient, CordsMetrics *metrics);
@@ -29,6 +31,7 @@ struct _p_CordsStage {
   CordsStageSettings settings;
   PetscInt batch_local;
   CordsModel model, target; /* owned */
+  CordsPlan plan;           /* of steps in time; zero where there are none */
   void *data;               /* the type's */
 };
 

@@ -1,5 +1,7 @@
 #include "train/stop.h"
 
+#include "core/agree.h"
+
 #include <signal.h>
 
 static const int signals[] = {SIGTERM, SIGUSR1};
@@ -24,12 +26,7 @@ void CordsStopCatch(void)
 
 PetscErrorCode CordsStopAsked(CordsContext context, PetscBool *asked)
 {
-  int here = request != 0, anywhere;
-
-  PetscFunctionBegin;
-  PetscCallMPI(MPI_Allreduce(&here, &anywhere, 1, MPI_INT, MPI_MAX, context->comm));
-  *asked = (PetscBool)anywhere;
-  PetscFunctionReturn(PETSC_SUCCESS);
+  return CordsAgreeAny(context, (PetscBool)(request != 0), asked);
 }
 
 void CordsStopRelease(void)

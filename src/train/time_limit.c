@@ -1,5 +1,7 @@
 #include "train/time_limit.h"
 
+#include "core/agree.h"
+
 #include <time.h>
 
 static double started_s = -1;
@@ -69,7 +71,7 @@ PetscErrorCode CordsTimeLimitReached(CordsContext context, const CordsTimeLimit 
   PetscFunctionBegin;
   *reached = PETSC_FALSE;
   if (limit->limit_s <= 0) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCallMPI(MPI_Bcast(&over, 1, MPI_INT, 0, context->comm));
+  PetscCall(CordsAgreeFirst(context, sizeof over, &over));
   *reached = (PetscBool)over;
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -38,6 +38,7 @@ PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline)
     PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, stage->settings.rollout.type));
     PetscCall(CordsTrialCreate(stage->context, stage->model, &stage->settings, stage->batch_local, with_baseline,
                                &ways->trial));
+    stage->plan = CordsTrialPlan(ways->trial);
   }
   stage->data = ways;
   PetscFunctionReturn(PETSC_SUCCESS);

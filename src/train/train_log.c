@@ -1,5 +1,7 @@
 #include "train/train_log.h"
 
+#include "core/agree.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@ struct _p_CordsTrainLog {
 static PetscErrorCode Verdict(CordsTrainLog log, int failed)
 {
   PetscFunctionBegin;
-  PetscCallMPI(MPI_Bcast(&failed, 1, MPI_INT, 0, log->context->comm));
+  PetscCall(CordsAgreeFirst(log->context, sizeof failed, &failed));
   CordsCheckUser(!failed, log->context->comm, "%s: %s", log->path, strerror(failed));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -41,7 +43,7 @@ static PetscErrorCode KeepLength(CordsTrainLog log, CordsTrainState *state)
 {
   PetscFunctionBegin;
   if (log->file) state->log_bytes = (PetscInt64)ftello(log->file);
-  PetscCallMPI(MPI_Bcast(&state->log_bytes, 1, MPI_INT64_T, 0, log->context->comm));
+  PetscCall(CordsAgreeFirst(log->context, sizeof state->log_bytes, &state->log_bytes));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

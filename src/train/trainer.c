@@ -1,14 +1,16 @@
 #include "train/trainer.h"
 
+#include "core/agree.h"
 #include "core/log.h"
-#include "core/reduce.h"
 #include "data/loader.h"
 #include "model/fold.h"
 #include "train/initial.h"
 #include "train/divergence.h"
+#include "train/gradient_sum.h"
 #include "train/restart.h"
 #include "train/stop.h"
 #include "train/time_limit.h"
+#include "train/traffic_watch.h"
 #include "train/train_log.h"
 
 #include <errno.h>
@@ -42,6 +44,8 @@ typedef struct {
   float *images, *labels, *gradient;
   CordsSample *samples;
   CordsLossWatch watch;
+  CordsTrafficWatch traffic;
+  PetscInt batch_total; /* images of the batch at work, on all ranks */
 } Trainer;
 
 static PetscErrorCode OutputPath(const Trainer *t, const char *name, char path[PETSC_MAX_PATH_LEN])
@@ -134,7 +138,7 @@ static PetscErrorCode SaveDue(const Trainer *t, PetscBool *due)
   int old = MPI_Wtime() - t->saved_s >= (double)t->run->checkpoint_interval_s;
 
   PetscFunctionBegin;
-  PetscCallMPI(MPI_Bcast(&old, 1, MPI_INT, 0, t->context->comm));
+  PetscCall(CordsAgreeFirst(t->context, sizeof old, &old));
   *due = (PetscBool)old;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -188,6 +192,7 @@ static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load
   PetscCall(PetscMalloc1(batch_local, &t->samples));
   PetscCall(PetscMalloc1(CordsStageModel(t->stage)->learnable_values, &t->gradient));
   memset(&t->watch, 0, sizeof t->watch);
+  memset(&t->traffic, 0, sizeof t->traffic);
   t->limit.stage_s = MPI_Wtime() - start_s;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -312,11 +317,11 @@ static PetscErrorCode Update(Trainer *t)
   PetscFunctionBegin;
   if (settings->new_optimizer && t->state.batch == 0) PetscCall(CordsOptimizerReset(t->optimizer));
   PetscCall(CordsLoaderShare(t->loader, (PetscInt)t->state.batch, &batch.start, &batch.count, &batch.total));
+  t->batch_total = batch.total;
   PetscCall(CordsLoaderRead(t->loader, batch.epoch, (PetscInt)t->state.batch, t->images, t->labels, t->samples));
   PetscCall(
       CordsStageGradient(t->stage, batch.epoch, batch.count, batch.total, t->images, t->labels, t->gradient, &metrics));
-  PetscCall(CordsReduceSumF32(t->context, CordsStageModel(t->stage)->learnable_values, t->gradient));
-  PetscCall(CordsReduceSumF64(t->context, CORDS_METRICS_COUNT, (double *)&metrics));
+  PetscCall(CordsGradientSum(t->context, CordsStageModel(t->stage), t->gradient, &metrics));
   PetscCall(CheckGradient(t, &batch, metrics.loss));
   PetscCall(CordsOptimizerStep(t->optimizer, rate, t->gradient, &norm));
   PetscCall(CheckState(t, &batch));
@@ -366,28 +371,53 @@ static PetscErrorCode StopNow(Trainer *t, PetscBool *stopped)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* An update, and what the ranks agree on after it. */
+static PetscErrorCode UpdateAndAgree(Trainer *t, CordsProgress *progress, PetscBool *stopped, PetscBool *due)
+{
+  CordsUpdateEnd end = {.time_limit = (PetscBool)(t->limit.limit_s > 0)};
+  double start_s = MPI_Wtime();
+  char note[96];
+
+  PetscFunctionBegin;
+  CordsTrafficWatchBegin(&t->traffic);
+  PetscCall(Update(t));
+  CordsTimeLimitAddUpdate(&t->limit, MPI_Wtime() - start_s);
+  end.log_row = (PetscBool)(t->state.row_updates == 0); /* the row has taken them */
+  DescribeRow(&t->state, sizeof note, note);
+  PetscCall(CordsProgressUpdate(t->context, progress, t->state.update, note[0] ? note : NULL));
+  PetscCall(StopNow(t, stopped));
+  PetscCall(SaveDue(t, due));
+  PetscCall(
+      CordsTrafficWatchEnd(&t->traffic, t->context, t->stage, t->run->stages[t->state.stage], t->batch_total, &end));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode LogTraffic(const Trainer *t)
+{
+  char text[1024];
+
+  PetscFunctionBegin;
+  PetscCall(CordsTrafficWatchDescribe(&t->traffic, t->context, sizeof text, text));
+  if (text[0])
+    PetscCall(CordsLog(t->context, "messages of an update of stage %s: %s\n", CordsStageName(t->stage), text));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* Updates until the stage is done or a signal comes or the time is up. */
 static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
 {
-  double start_s;
   CordsProgress progress;
   PetscBool due = PETSC_FALSE;
-  char note[96];
 
   PetscFunctionBegin;
   *stopped = PETSC_FALSE;
   PetscCall(CordsProgressStart(&progress, CordsStageName(t->stage), t->state.update, t->updates));
   while (t->state.update < t->updates) {
-    start_s = MPI_Wtime();
-    PetscCall(Update(t));
-    CordsTimeLimitAddUpdate(&t->limit, MPI_Wtime() - start_s);
-    DescribeRow(&t->state, sizeof note, note);
-    PetscCall(CordsProgressUpdate(t->context, &progress, t->state.update, note[0] ? note : NULL));
-    PetscCall(StopNow(t, stopped));
-    PetscCall(SaveDue(t, &due));
+    PetscCall(UpdateAndAgree(t, &progress, stopped, &due));
     if (*stopped || due) PetscCall(Save(t));
     if (*stopped) break;
   }
+  PetscCall(LogTraffic(t));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

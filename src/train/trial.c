@@ -45,12 +45,9 @@ static double OtherBytes(CordsTrial t, PetscInt batch_local)
 static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
 {
   PetscFunctionBegin;
-  t->task = (CordsPlanTask){.batch = batch_local,
-                            .spontaneous = t->spontaneous_steps,
-                            .steps = t->stimulus_steps + t->return_steps,
-                            .record = PETSC_TRUE};
   t->cost.plan = CordsPlanFast(t->system, &t->task);
   PetscCall(CordsPlanMake(t->system, &t->task, settings->memory_limit_bytes, OtherBytes(t, batch_local), &t->cost));
+  if (settings->plan.images > 0) t->cost.plan = settings->plan;
   /* where memory is short, the ranks that share images still run the same blocks; the first has the largest tiles */
   PetscCallMPI(MPI_Bcast(&t->cost, sizeof t->cost, MPI_BYTE, 0, CordsSystemContext(t->system)->domain_comm));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -74,6 +71,22 @@ static PetscErrorCode CreateRollout(CordsTrial t, const CordsRolloutSettings *se
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+CordsPlanTask CordsTrialTask(const CordsArchitecture *a, const CordsStageSettings *settings, PetscBool with_baseline,
+                             PetscInt batch)
+{
+  const PetscBool returns = (PetscBool)(with_baseline && settings->spontaneous_weight > 0);
+
+  return (CordsPlanTask){.batch = batch,
+                         .spontaneous = with_baseline ? a->spontaneous_steps : 0,
+                         .steps = a->stimulus_steps + (returns ? a->return_steps : 0),
+                         .record = PETSC_TRUE};
+}
+
+CordsPlan CordsTrialPlan(CordsTrial trial)
+{
+  return trial->cost.plan;
+}
+
 PetscErrorCode CordsTrialCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
                                 PetscInt batch_local, PetscBool with_baseline, CordsTrial *trial)
 {
@@ -87,10 +100,11 @@ PetscErrorCode CordsTrialCreate(CordsContext context, CordsModel model, const Co
                  settings->loss_steps, a->stimulus_steps);
   PetscCall(PetscNew(&t));
   t->loss_steps = settings->loss_steps;
+  t->task = CordsTrialTask(a, settings, with_baseline, batch_local);
   t->stimulus_steps = a->stimulus_steps;
-  t->spontaneous_steps = with_baseline ? a->spontaneous_steps : 0;
+  t->spontaneous_steps = t->task.spontaneous;
   t->spontaneous_weight = (double)settings->spontaneous_weight;
-  t->return_steps = with_baseline && t->spontaneous_weight > 0 ? a->return_steps : 0;
+  t->return_steps = t->task.steps - t->stimulus_steps;
   CordsRampWeights(t->loss_steps, t->weights);
   PetscCall(CordsSystemCreateCut(context, model, settings->rollout.type, &t->system));
   PetscCall(CreateRollout(t, &settings->rollout, batch_local));

@@ -13,6 +13,12 @@ typedef struct _p_CordsTrial *CordsTrial;
    and metrics are parts that add up over it. */
 PetscErrorCode CordsTrialCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
                                 PetscInt batch_local, PetscBool with_baseline, CordsTrial *trial);
+
+/* What a rollout is asked to do for such a trial of so many images; the steps are those of stimulus and return. */
+CordsPlanTask CordsTrialTask(const CordsArchitecture *architecture, const CordsStageSettings *settings,
+                             PetscBool with_baseline, PetscInt batch);
+/* What is done at a time. */
+CordsPlan CordsTrialPlan(CordsTrial trial);
 PetscErrorCode CordsTrialDestroy(CordsTrial *trial);
 
 /* How a batch is run and what memory it takes, one line for the log.  PetscFree(*text) by the caller. */

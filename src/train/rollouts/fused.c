@@ -8,22 +8,16 @@
    run do not fit, only the last plan.kept steps are kept; the start of every other block is, and its states are
    computed again.  Griewank, Walther, "Evaluating Derivatives", chapter 12, with one level of checkpoints. */
 #include "conv/pointwise.h"
-#include "train/rollout_type.h"
+#include "train/blocks.h"
 #include "train/fused_arrays.h"
+#include "train/rollout_type.h"
 
 #include <string.h>
-
-/* A run of steps within one phase. */
-typedef struct {
-  PetscInt start, steps;
-  CordsInput input; /* NULL without image */
-  PetscBool kept;
-} Block;
 
 typedef struct {
   CordsFusedArrays arrays;
   PetscInt block_count;
-  Block *blocks; /* in order of time */
+  CordsBlock *blocks; /* in order of time */
 } Data;
 
 /* Where a block's states and masks lie. */
@@ -60,32 +54,23 @@ static PetscErrorCode Destroy(CordsRollout rollout)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Blocks end with phases and where the kept steps begin.  A run that is not recorded and has few items has longer ones:
-   there is room. */
 static void CutBlocks(CordsRollout rollout)
 {
   Data *d = rollout->data;
-  PetscInt kept_from = rollout->recorded ? PetscMax(rollout->steps - rollout->plan.kept, 0) : rollout->steps;
-  PetscInt room = rollout->plan.block * rollout->plan.images / PetscMax(rollout->n, 1);
-  PetscInt longest = rollout->recorded ? rollout->plan.block : room;
-  PetscInt start = 0, end = 0;
+  PetscInt steps[CORDS_PHASES_MAX];
 
-  d->block_count = 0;
-  for (PetscInt p = 0; p < rollout->phase_count; p++) {
-    end += rollout->phases[p].steps;
-    while (start < end) {
-      PetscInt steps = PetscMin(end - start, longest);
-      if (start < kept_from) steps = PetscMin(steps, kept_from - start);
-      d->blocks[d->block_count++] = (Block){.start = start,
-                                            .steps = steps,
-                                            .input = rollout->phases[p].image ? rollout->input : NULL,
-                                            .kept = (PetscBool)(start >= kept_from)};
-      start += steps;
-    }
-  }
+  for (PetscInt p = 0; p < rollout->phase_count; p++) steps[p] = rollout->phases[p].steps;
+  d->block_count =
+      CordsBlocksCut(&rollout->plan, rollout->n, rollout->phase_count, steps, rollout->recorded, d->blocks);
 }
 
-static Place PlaceOf(CordsRollout rollout, const Block *block)
+/* NULL without image. */
+static CordsInput InputOf(CordsRollout rollout, const CordsBlock *block)
+{
+  return rollout->phases[block->phase].image ? rollout->input : NULL;
+}
+
+static Place PlaceOf(CordsRollout rollout, const CordsBlock *block)
 {
   Data *d = rollout->data;
 
@@ -132,17 +117,17 @@ static PetscErrorCode Step(CordsRollout rollout, PetscInt area, const void *x, c
 }
 
 /* z of a block.  That of the first area is the same at all steps: one step of it is enough. */
-static PetscErrorCode Drive(CordsRollout rollout, const Block *block, const Place *place, PetscInt area)
+static PetscErrorCode Drive(CordsRollout rollout, const CordsBlock *block, const Place *place, PetscInt area)
 {
   Data *d = rollout->data;
   PetscInt items = (area == 0 ? 1 : block->steps) * rollout->n;
 
-  return CordsSystemDrive(rollout->system, area, items, block->input, StatesAt(rollout, place, area - 1, 0),
+  return CordsSystemDrive(rollout->system, area, items, InputOf(rollout, block), StatesAt(rollout, place, area - 1, 0),
                           StatesAt(rollout, place, area - 2, 0), d->arrays.drive.data);
 }
 
 /* The trajectory of an area over a block, from the running state, which is moved on. */
-static PetscErrorCode AreaForward(CordsRollout rollout, const Block *block, const Place *place, PetscInt area)
+static PetscErrorCode AreaForward(CordsRollout rollout, const CordsBlock *block, const Place *place, PetscInt area)
 {
   Data *d = rollout->data;
   CordsArray *running = &d->arrays.running[area];
@@ -195,7 +180,7 @@ static PetscErrorCode Forward(CordsRollout rollout, void *state, const CordsObse
   CutBlocks(rollout);
   CopyRunning(rollout, state, PETSC_FALSE);
   for (PetscInt b = 0; b < d->block_count; b++) {
-    const Block *block = &d->blocks[b];
+    const CordsBlock *block = &d->blocks[b];
     Place place = PlaceOf(rollout, block);
     if (rollout->recorded && !block->kept) {
       PetscCheck((b + 1) * rollout->n <= d->arrays.starts.items, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ,
@@ -227,7 +212,8 @@ static PetscErrorCode ComputeAgain(CordsRollout rollout, PetscInt b, const Place
 }
 
 /* ∂L/∂u of all steps of a block; λ moves from its end to its start.  Nothing flows into the start of the run. */
-static PetscErrorCode AreaBackwardInTime(CordsRollout rollout, const Block *block, const Place *place, PetscInt area)
+static PetscErrorCode AreaBackwardInTime(CordsRollout rollout, const CordsBlock *block, const Place *place,
+                                         PetscInt area)
 {
   Data *d = rollout->data;
   void *lambda = d->arrays.lambda[area].data;
@@ -252,7 +238,7 @@ static void *GradientOf(CordsRollout rollout, PetscInt area)
   return area < 0 ? NULL : d->arrays.gradient[area % 3].data;
 }
 
-static void ZeroGradient(CordsRollout rollout, const Block *block, PetscInt area)
+static void ZeroGradient(CordsRollout rollout, const CordsBlock *block, PetscInt area)
 {
   Data *d = rollout->data;
 
@@ -261,7 +247,7 @@ static void ZeroGradient(CordsRollout rollout, const Block *block, PetscInt area
 }
 
 /* An area over a block: loss, back in time, weight gradients, and on to the areas below. */
-static PetscErrorCode AreaBackward(CordsRollout rollout, const Block *block, const Place *place, PetscInt area,
+static PetscErrorCode AreaBackward(CordsRollout rollout, const CordsBlock *block, const Place *place, PetscInt area,
                                    const CordsObserver *observer)
 {
   Data *d = rollout->data;
@@ -274,9 +260,9 @@ static PetscErrorCode AreaBackward(CordsRollout rollout, const Block *block, con
                                 PartAt(rollout, &d->arrays.gradient[area % 3], area, skipped)));
   PetscCall(AreaBackwardInTime(rollout, block, place, area));
   PetscCall(CordsSystemSynapsesGradient(rollout->system, area, items, r, du));
-  PetscCall(CordsSystemDriveBackward(rollout->system, area, items, block->input, StatesAt(rollout, place, area - 1, 0),
-                                     StatesAt(rollout, place, area - 2, 0), du, GradientOf(rollout, area - 1),
-                                     GradientOf(rollout, area - 2)));
+  PetscCall(CordsSystemDriveBackward(rollout->system, area, items, InputOf(rollout, block),
+                                     StatesAt(rollout, place, area - 1, 0), StatesAt(rollout, place, area - 2, 0), du,
+                                     GradientOf(rollout, area - 1), GradientOf(rollout, area - 2)));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -284,7 +270,7 @@ static PetscErrorCode AreaBackward(CordsRollout rollout, const Block *block, con
 static PetscErrorCode BeginAtEnd(CordsRollout rollout, const CordsObserver *observer)
 {
   Data *d = rollout->data;
-  const Block *block = &d->blocks[d->block_count - 1];
+  const CordsBlock *block = &d->blocks[d->block_count - 1];
   Place place = PlaceOf(rollout, block);
 
   PetscFunctionBegin;
@@ -304,7 +290,7 @@ static PetscErrorCode Backward(CordsRollout rollout, const CordsObserver *observ
 
   PetscFunctionBegin;
   for (PetscInt b = d->block_count - 1; b >= 0; b--) {
-    const Block *block = &d->blocks[b];
+    const CordsBlock *block = &d->blocks[b];
     Place place = PlaceOf(rollout, block);
     /* the last block's states are still there */
     if (!block->kept && b < d->block_count - 1) PetscCall(ComputeAgain(rollout, b, &place));

@@ -76,4 +76,5 @@ const CordsStageType cords_stage_compatibility = {.name = "compatibility",
                                                   .start = Start,
                                                   .create = Create,
                                                   .destroy = Destroy,
+                                                  .calls = CordsCallsCnn,
                                                   .gradient = Gradient};

@@ -32,4 +32,5 @@ const CordsStageType cords_stage_finetune = {.name = "finetune",
                                              .create = Create,
                                              .destroy = CordsTimedStageDestroy,
                                              .describe = CordsTimedStageDescribe,
+                                             .calls = CordsCallsTrial,
                                              .gradient = Gradient};

@@ -183,4 +183,5 @@ const CordsStageType cords_stage_inverse = {
     .start = Start,
     .create = Create,
     .destroy = Destroy,
+    .calls = CordsCallsInverse,
     .gradient = Gradient};

@@ -31,4 +31,5 @@ const CordsStageType cords_stage_linear = {.name = "linear",
                                            .create = Create,
                                            .destroy = CordsTimedStageDestroy,
                                            .describe = CordsTimedStageDescribe,
+                                           .calls = CordsCallsStimulus,
                                            .gradient = Gradient};

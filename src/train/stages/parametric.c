@@ -37,4 +37,5 @@ const CordsStageType cords_stage_parametric = {.name = "parametric",
                                                .create = Create,
                                                .destroy = CordsTimedStageDestroy,
                                                .describe = CordsTimedStageDescribe,
+                                               .calls = CordsCallsTrial,
                                                .gradient = Gradient};
