@@ -2,7 +2,6 @@
 
 #include "bench/used_backends.h"
 #include "model/weights.h"
-#include "train/gradient_sum.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -197,9 +196,8 @@ PetscErrorCode CordsBenchStep(void *data)
   double rate = (double)CordsStageGetSettings(net->stage)->learning_rate;
 
   PetscFunctionBegin;
-  PetscCall(CordsStageGradient(net->stage, 0, net->batch, net->total, net->images, net->labels, net->gradient,
-                               &net->metrics));
-  PetscCall(CordsGradientSum(net->context, CordsStageModel(net->stage), net->gradient, &net->metrics));
+  PetscCall(CordsStageGradientSum(net->stage, 0, net->batch, net->total, net->images, net->labels, net->gradient,
+                                  &net->metrics));
   PetscCall(CordsOptimizerStep(net->optimizer, rate, net->gradient, &net->gradient_norm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -3,24 +3,31 @@
 #include "core/layout.h"
 #include "core/traffic.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-/* counts and displacements of the parts that the ranks add */
-static PetscErrorCode Parts(CordsContext context, PetscInt count, PetscMPIInt **counts, PetscMPIInt **starts)
-{
-  PetscFunctionBegin;
-  PetscCall(PetscMalloc2(context->size, counts, context->size, starts));
-  for (PetscMPIInt rank = 0; rank < context->size; rank++) {
-    CordsLayout part = CordsLayoutCut(count, 1, 1, context->size, 1, rank);
-    (*counts)[rank] = (PetscMPIInt)part.row_count;
-    (*starts)[rank] = (PetscMPIInt)part.row_start;
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 /* Below this many numbers one message of everything costs less than two of parts. */
 enum { SMALL = 4096 };
+
+/* A sum at work.  Of a large array every rank adds its part, which then goes to the others; a small one is exchanged
+   whole, and every rank adds all of it. */
+typedef struct {
+  CordsType type;
+  PetscInt count;
+  void *values;
+  void *gathered;                                                   /* what is added here, [rank][number] */
+  PetscMPIInt *counts, *starts, *gathered_counts, *gathered_starts; /* of the parts, and of them in `gathered` */
+  MPI_Request request;
+} Sum;
+
+struct _p_CordsReduction {
+  CordsContext context;
+  MPI_Comm gathering, sharing; /* so that the exchanges of each kind have one order on all ranks, whatever is ready */
+  PetscInt begun, added, most;
+  Sum *sums;
+};
+
+static MPI_Datatype MpiType(CordsType type)
+{
+  return type == CORDS_F64 ? MPI_DOUBLE : MPI_FLOAT;
+}
 
 PetscInt64 CordsReduceBytes(PetscMPIInt size, PetscMPIInt rank, PetscInt count, size_t number_bytes,
                             PetscInt64 *messages)
@@ -42,57 +49,193 @@ static void CountSent(CordsContext context, const PetscMPIInt counts[], PetscInt
   }
 }
 
-#define DEFINE_SUM(T, suffix, mpi_type)                                                                                \
-  /* Everybody gets everything and adds it up. */                                                                      \
-  static PetscErrorCode SumSmall##suffix(CordsContext context, PetscInt count, T *values)                              \
+/* ---- one sum ---- */
+
+/* Numbers that this rank adds. */
+static PetscInt Mine(const Sum *sum, CordsContext context)
+{
+  return sum->count <= SMALL ? sum->count : sum->counts[context->rank];
+}
+
+static PetscErrorCode FindParts(Sum *sum, CordsContext context)
+{
+  const PetscMPIInt size = context->size;
+
+  PetscFunctionBegin;
+  PetscCall(
+      PetscMalloc4(size, &sum->counts, size, &sum->starts, size, &sum->gathered_counts, size, &sum->gathered_starts));
+  for (PetscMPIInt rank = 0; rank < size; rank++) {
+    const CordsLayout part = CordsLayoutCut(sum->count, 1, 1, size, 1, rank);
+    sum->counts[rank] = (PetscMPIInt)part.row_count;
+    sum->starts[rank] = (PetscMPIInt)part.row_start;
+  }
+  for (PetscMPIInt rank = 0; rank < size; rank++) {
+    sum->gathered_counts[rank] = sum->counts[context->rank];
+    sum->gathered_starts[rank] = rank * sum->counts[context->rank];
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* What this rank adds is on its way to it. */
+static PetscErrorCode Gather(Sum *sum, CordsContext context, MPI_Comm comm)
+{
+  const MPI_Datatype type = MpiType(sum->type);
+  const PetscMPIInt count = (PetscMPIInt)sum->count;
+
+  PetscFunctionBegin;
+  if (sum->count > SMALL) PetscCall(FindParts(sum, context));
+  PetscCall(PetscMalloc(((size_t)Mine(sum, context) * context->size + 1) * CordsTypeSize(sum->type), &sum->gathered));
+  CountSent(context, sum->counts, sum->count, CordsTypeSize(sum->type));
+  if (sum->count <= SMALL)
+    PetscCallMPI(MPI_Iallgather(sum->values, count, type, sum->gathered, count, type, comm, &sum->request));
+  else
+    PetscCallMPI(MPI_Ialltoallv(sum->values, sum->counts, sum->starts, type, sum->gathered, sum->gathered_counts,
+                                sum->gathered_starts, type, comm, &sum->request));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+#define DEFINE_ADD(T, suffix)                                                                                          \
+  static void Add##suffix(PetscMPIInt size, PetscInt count, const T *gathered, T *values)                              \
   {                                                                                                                    \
-    T *gathered;                                                                                                       \
-                                                                                                                       \
-    PetscFunctionBegin;                                                                                                \
-    PetscCall(PetscMalloc1((size_t)count * context->size, &gathered));                                                 \
-    PetscCallMPI(                                                                                                      \
-        MPI_Allgather(values, (PetscMPIInt)count, mpi_type, gathered, (PetscMPIInt)count, mpi_type, context->comm));   \
-    CountSent(context, NULL, count, sizeof(T));                                                                        \
     for (PetscInt k = 0; k < count; k++) {                                                                             \
-      values[k] = gathered[k];                                                                                         \
-      for (PetscMPIInt rank = 1; rank < context->size; rank++) values[k] += gathered[(size_t)rank * count + k];        \
-    }                                                                                                                  \
-    PetscCall(PetscFree(gathered));                                                                                    \
-    PetscFunctionReturn(PETSC_SUCCESS);                                                                                \
-  }                                                                                                                    \
-  PetscErrorCode CordsReduceSum##suffix(CordsContext context, PetscInt count, T *values)                               \
-  {                                                                                                                    \
-    PetscMPIInt *counts, *starts, *gathered_counts, *gathered_starts, mine;                                            \
-    T *gathered;                                                                                                       \
-                                                                                                                       \
-    PetscFunctionBegin;                                                                                                \
-    if (context->size == 1 || count == 0) PetscFunctionReturn(PETSC_SUCCESS);                                          \
-    if (count <= SMALL) {                                                                                              \
-      PetscCall(SumSmall##suffix(context, count, values));                                                             \
-      PetscFunctionReturn(PETSC_SUCCESS);                                                                              \
-    }                                                                                                                  \
-    PetscCall(Parts(context, count, &counts, &starts));                                                                \
-    mine = counts[context->rank];                                                                                      \
-    PetscCall(PetscMalloc3((size_t)mine * context->size + 1, &gathered, context->size, &gathered_counts,               \
-                           context->size, &gathered_starts));                                                          \
-    for (PetscMPIInt rank = 0; rank < context->size; rank++) {                                                         \
-      gathered_counts[rank] = mine;                                                                                    \
-      gathered_starts[rank] = rank * mine;                                                                             \
-    }                                                                                                                  \
-    PetscCallMPI(MPI_Alltoallv(values, counts, starts, mpi_type, gathered, gathered_counts, gathered_starts, mpi_type, \
-                               context->comm));                                                                        \
-    CountSent(context, counts, 0, sizeof(T));                                                                          \
-    for (PetscMPIInt k = 0; k < mine; k++) {                                                                           \
       T sum = gathered[k];                                                                                             \
-      for (PetscMPIInt rank = 1; rank < context->size; rank++) sum += gathered[(size_t)rank * mine + k];               \
-      values[starts[context->rank] + k] = sum;                                                                         \
+      for (PetscMPIInt rank = 1; rank < size; rank++) sum += gathered[(size_t)rank * count + k];                       \
+      values[k] = sum;                                                                                                 \
     }                                                                                                                  \
-    PetscCallMPI(MPI_Allgatherv(MPI_IN_PLACE, 0, mpi_type, values, counts, starts, mpi_type, context->comm));          \
-    CountSent(context, NULL, mine, sizeof(T));                                                                         \
-    PetscCall(PetscFree3(gathered, gathered_counts, gathered_starts));                                                 \
-    PetscCall(PetscFree2(counts, starts));                                                                             \
-    PetscFunctionReturn(PETSC_SUCCESS);                                                                                \
   }
 
-DEFINE_SUM(float, F32, MPI_FLOAT)
-DEFINE_SUM(double, F64, MPI_DOUBLE)
+DEFINE_ADD(float, F32)
+DEFINE_ADD(double, F64)
+
+/* In the order of the ranks. */
+static PetscErrorCode Add(Sum *sum, CordsContext context)
+{
+  const PetscInt mine = Mine(sum, context), start = sum->count <= SMALL ? 0 : sum->starts[context->rank];
+
+  PetscFunctionBegin;
+  if (sum->type == CORDS_F64)
+    AddF64(context->size, mine, sum->gathered, (double *)sum->values + start);
+  else
+    AddF32(context->size, mine, sum->gathered, (float *)sum->values + start);
+  PetscCall(PetscFree(sum->gathered));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The sums of all ranks are on their way to all. */
+static PetscErrorCode Share(Sum *sum, CordsContext context, MPI_Comm comm)
+{
+  const MPI_Datatype type = MpiType(sum->type);
+
+  PetscFunctionBegin;
+  if (sum->count <= SMALL) PetscFunctionReturn(PETSC_SUCCESS);
+  CountSent(context, NULL, Mine(sum, context), CordsTypeSize(sum->type));
+  PetscCallMPI(
+      MPI_Iallgatherv(MPI_IN_PLACE, 0, type, sum->values, sum->counts, sum->starts, type, comm, &sum->request));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode End(Sum *sum)
+{
+  PetscFunctionBegin;
+  PetscCallMPI(MPI_Wait(&sum->request, MPI_STATUS_IGNORE));
+  PetscCall(PetscFree4(sum->counts, sum->starts, sum->gathered_counts, sum->gathered_starts));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* ---- at once ---- */
+
+static PetscErrorCode SumNow(CordsContext context, CordsType type, PetscInt count, void *values)
+{
+  Sum sum = {.type = type, .count = count, .values = values, .request = MPI_REQUEST_NULL};
+
+  PetscFunctionBegin;
+  if (context->size == 1 || count == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(Gather(&sum, context, context->comm));
+  PetscCallMPI(MPI_Wait(&sum.request, MPI_STATUS_IGNORE));
+  PetscCall(Add(&sum, context));
+  PetscCall(Share(&sum, context, context->comm));
+  PetscCall(End(&sum));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsReduceSumF32(CordsContext context, PetscInt count, float *values)
+{
+  return SumNow(context, CORDS_F32, count, values);
+}
+
+PetscErrorCode CordsReduceSumF64(CordsContext context, PetscInt count, double *values)
+{
+  return SumNow(context, CORDS_F64, count, values);
+}
+
+/* ---- piece by piece ---- */
+
+PetscErrorCode CordsReductionCreate(CordsContext context, PetscInt most, CordsReduction *reduction)
+{
+  CordsReduction r;
+
+  PetscFunctionBegin;
+  PetscCall(PetscNew(&r));
+  r->context = context;
+  r->most = most;
+  PetscCall(PetscCalloc1(most, &r->sums));
+  PetscCallMPI(MPI_Comm_dup(context->comm, &r->gathering));
+  PetscCallMPI(MPI_Comm_dup(context->comm, &r->sharing));
+  *reduction = r;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsReductionDestroy(CordsReduction *reduction)
+{
+  CordsReduction r = *reduction;
+
+  PetscFunctionBegin;
+  if (!r) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCallMPI(MPI_Comm_free(&r->gathering));
+  PetscCallMPI(MPI_Comm_free(&r->sharing));
+  PetscCall(PetscFree(r->sums));
+  PetscCall(PetscFree(r));
+  *reduction = NULL;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Add what has arrived, in the order of the pieces; wait: all of it. */
+static PetscErrorCode Advance(CordsReduction r, PetscBool wait)
+{
+  PetscFunctionBegin;
+  for (; r->added < r->begun; r->added++) {
+    Sum *sum = &r->sums[r->added];
+    int arrived = 1;
+    if (wait)
+      PetscCallMPI(MPI_Wait(&sum->request, MPI_STATUS_IGNORE));
+    else
+      PetscCallMPI(MPI_Test(&sum->request, &arrived, MPI_STATUS_IGNORE));
+    if (!arrived) break;
+    PetscCall(Add(sum, r->context));
+    PetscCall(Share(sum, r->context, r->sharing));
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsReductionBegin(CordsReduction r, PetscInt count, float *values)
+{
+  Sum *sum = &r->sums[r->begun];
+
+  PetscFunctionBegin;
+  if (r->context->size == 1 || count == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCheck(r->begun < r->most, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "more pieces than announced");
+  *sum = (Sum){.type = CORDS_F32, .count = count, .values = values, .request = MPI_REQUEST_NULL};
+  PetscCall(Gather(sum, r->context, r->gathering));
+  r->begun++;
+  PetscCall(Advance(r, PETSC_FALSE));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsReductionEnd(CordsReduction r)
+{
+  PetscFunctionBegin;
+  PetscCall(Advance(r, PETSC_TRUE));
+  for (PetscInt k = 0; k < r->begun; k++) PetscCall(End(&r->sums[k]));
+  r->begun = r->added = 0;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}

@@ -2,6 +2,7 @@
 #ifndef CORDS_CORE_REDUCE_H
 #define CORDS_CORE_REDUCE_H
 
+#include "core/array.h"
 #include "core/context.h"
 
 /* values [count] of every rank is replaced by the sum, added in the order of the ranks.  Collective.  Each rank adds
@@ -14,5 +15,18 @@ PetscErrorCode CordsReduceSumF64(CordsContext context, PetscInt count, double *v
    from each in one. */
 PetscInt64 CordsReduceBytes(PetscMPIInt size, PetscMPIInt rank, PetscInt count, size_t number_bytes,
                             PetscInt64 *messages);
+
+/* A sum of float32 in pieces that are exchanged while others are still being computed.  Bit for bit what
+   CordsReduceSumF32 of all of them would give, in whatever order messages arrive. */
+typedef struct _p_CordsReduction *CordsReduction;
+
+/* For at most `most` pieces at a time.  The context is borrowed.  Collective, as is Destroy. */
+PetscErrorCode CordsReductionCreate(CordsContext context, PetscInt most, CordsReduction *reduction);
+PetscErrorCode CordsReductionDestroy(CordsReduction *reduction);
+/* values [count] begins to be summed and must not be touched until End.  To be called for the same pieces in the same
+   order on all ranks; it does not wait for them. */
+PetscErrorCode CordsReductionBegin(CordsReduction reduction, PetscInt count, float *values);
+/* All pieces are summed.  Collective. */
+PetscErrorCode CordsReductionEnd(CordsReduction reduction);
 
 #endif

@@ -210,23 +210,54 @@ PetscErrorCode CordsSystemZeroGradient(CordsSystem system)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
+static void AddBiasGradient(CordsSystem system, PetscInt area, float *gradient)
 {
-  CordsModel model = system->model;
-  float *part = gradient + (CordsModelValues(model, "out_fc.bias") - model->values);
+  float *part = gradient + (BiasTensor(system->model, area)->data - system->model->values);
+
+  CORDS_LAYOUT_FOR_EACH(&system->layouts[area], torch, ours)
+  {
+    part[torch] += (float)GetNumber(system->master, system->bias_gradients[area].data, ours);
+  }
+}
+
+/* What leads into the first area, and the read-out. */
+static PetscErrorCode AddOtherGradients(CordsSystem system, float *gradient)
+{
+  const CordsArchitecture *a = &system->model->architecture;
+  const PetscInt connections[] = {a->stem, a->input_skip, a->readout, a->feedforward[0], a->recurrent[0]};
+  float *part = gradient + (CordsModelValues(system->model, "out_fc.bias") - system->model->values);
 
   PetscFunctionBegin;
-  PetscCall(CordsWeightsAddGradient(system->weights, gradient));
-  for (PetscInt k = 0; k < model->architecture.classes; k++) {
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(connections); k++) {
+    if (connections[k] >= 0) PetscCall(CordsWeightsAddConnectionGradient(system->weights, connections[k], gradient));
+  }
+  for (PetscInt k = 0; k < a->classes; k++)
     part[k] += (float)GetNumber(system->master, system->readout_bias_gradient.data, k);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemAddAreaGradient(CordsSystem system, PetscInt area, float *gradient)
+{
+  const CordsArchitecture *a = &system->model->architecture;
+  const PetscInt connections[] = {a->recurrent[area], a->feedforward[area], a->skip[area]};
+
+  PetscFunctionBegin;
+  AddBiasGradient(system, area, gradient);
+  if (area == 0) {
+    PetscCall(AddOtherGradients(system, gradient));
+    PetscFunctionReturn(PETSC_SUCCESS);
   }
-  for (PetscInt i = 0; i < model->architecture.area_count; i++) {
-    part = gradient + (BiasTensor(model, i)->data - model->values);
-    CORDS_LAYOUT_FOR_EACH(&system->layouts[i], torch, ours)
-    {
-      part[torch] += (float)GetNumber(system->master, system->bias_gradients[i].data, ours);
-    }
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(connections); k++) {
+    if (connections[k] >= 0) PetscCall(CordsWeightsAddConnectionGradient(system->weights, connections[k], gradient));
   }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
+{
+  PetscFunctionBegin;
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++)
+    PetscCall(CordsSystemAddAreaGradient(system, i, gradient));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -107,6 +107,9 @@ PetscErrorCode CordsSystemResidual(CordsSystem system, PetscInt area, PetscInt n
 
 /* gradient (float, in the order of model->values) += everything collected since the last zeroing */
 PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient);
+/* The same in parts, each to be added once: of what leads into an area (W_i, V_i, skip_i, b_i), i > 0; area 0: of
+   everything else. */
+PetscErrorCode CordsSystemAddAreaGradient(CordsSystem system, PetscInt area, float *gradient);
 PetscErrorCode CordsSystemZeroGradient(CordsSystem system);
 
 /* --- all areas --- */

@@ -181,21 +181,28 @@ static void Transpose(const CordsConvShape *s, CordsType type, const void *from,
   }
 }
 
-PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
+PetscErrorCode CordsWeightsAddConnectionGradient(CordsWeights weights, PetscInt connection, float *gradient)
 {
   CordsModel model = weights->model;
+  const CordsConvShape *shape = &model->architecture.connections[connection].shape;
+  const CordsTensor *g = &model->tensors[CordsModelConnectionTensor(model, connection)], *v = g + 1;
+  void *collected = CordsWeightsGradient(weights, connection);
 
   PetscFunctionBegin;
   PetscCheck(!weights->shared || weights->shared == gradient, PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG,
              "collected in another array");
-  for (PetscInt k = 0; k < model->architecture.connection_count; k++) {
-    const CordsConvShape *shape = &model->architecture.connections[k].shape;
-    const CordsTensor *g = &model->tensors[CordsModelConnectionTensor(model, k)], *v = g + 1;
-    void *collected = CordsWeightsGradient(weights, k);
-    Transpose(shape, weights->type, collected, weights->work.data);
-    if (weights->shared) memset(collected, 0, (size_t)WeightCount(weights, k) * sizeof(float)); /* g and v come here */
-    CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type, weights->work.data,
-                           gradient + (g->data - model->values), PlaceOfV(weights, k, gradient));
-  }
+  Transpose(shape, weights->type, collected, weights->work.data);
+  if (weights->shared)
+    memset(collected, 0, (size_t)WeightCount(weights, connection) * sizeof(float)); /* v comes here */
+  CordsWeightNormAdjoint(shape->out_channels, RowLength(shape), g->data, v->data, weights->type, weights->work.data,
+                         gradient + (g->data - model->values), PlaceOfV(weights, connection, gradient));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient)
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < weights->model->architecture.connection_count; k++)
+    PetscCall(CordsWeightsAddConnectionGradient(weights, k, gradient));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -39,7 +39,8 @@ PetscErrorCode CordsWeightsZeroGradient(CordsWeights weights);
    given the same array, whose places of v hold nothing else.  float32 and bf16 only: ignored for f64. */
 PetscErrorCode CordsWeightsCollectIn(CordsWeights weights, float *gradient);
 
-/* gradient (float, in the order of model->values) += (∂w/∂(g,v))ᵀ ∂L/∂w for every connection. */
+/* gradient (float, in the order of model->values) += (∂w/∂(g,v))ᵀ ∂L/∂w for one connection, for every connection. */
+PetscErrorCode CordsWeightsAddConnectionGradient(CordsWeights weights, PetscInt connection, float *gradient);
 PetscErrorCode CordsWeightsAddGradient(CordsWeights weights, float *gradient);
 
 #endif

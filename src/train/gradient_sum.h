@@ -1,20 +1,35 @@
-/* Gradient and metrics of a batch: the sum over all ranks of what each has of its images and of its tiles. */
+/* The sum of a gradient over all ranks, begun with the areas that are done while those below them are still at work.
+
+   A backward pass ends with the areas from the last to the first, and the exchange of an area's gradient goes on beside
+   the computation of the next (core/reduce).  Which pieces there are and in which order they begin depends on the model
+   only; every number is added in the order of the ranks. */
 #ifndef CORDS_TRAIN_GRADIENT_SUM_H
 #define CORDS_TRAIN_GRADIENT_SUM_H
 
-#include "train/stage.h"
+#include "core/context.h"
+#include "model/model.h"
 
-/* The pieces in which the gradient of a model is summed: each is one sum of core/reduce.  What sums, and what counts
-   the messages of a sum (train/traffic_model), take the pieces from here. */
+/* Neighbours in the order of model->values that are exchanged together. */
 typedef struct {
-  PetscInt start, count; /* in the order of model->values */
+  PetscInt start, count;
 } CordsGradientPiece;
 
-/* pieces: room for model->learnable_count of them; returns how many there are.  Together they are the
-   model->learnable_values numbers of a gradient. */
-PetscInt CordsGradientPieces(CordsModel model, CordsGradientPiece pieces[]);
+/* The pieces of what leads into an area, which must be one above the first; area 0: of everything else.  In the order
+   of model->values.  PetscFree(*pieces) by the caller.  Not collective. */
+PetscErrorCode CordsGradientPieces(CordsModel model, PetscInt area, PetscInt *count, CordsGradientPiece **pieces);
 
-/* gradient [learnable_values] and metrics of this rank become those of all.  Collective. */
-PetscErrorCode CordsGradientSum(CordsContext context, CordsModel model, float *gradient, CordsMetrics *metrics);
+typedef struct _p_CordsGradientSum *CordsGradientSum;
+
+/* Context and model are borrowed.  Collective, as is Destroy. */
+PetscErrorCode CordsGradientSumCreate(CordsContext context, CordsModel model, CordsGradientSum *sum);
+PetscErrorCode CordsGradientSumDestroy(CordsGradientSum *sum);
+
+/* A gradient [learnable_values] is going to be computed. */
+void CordsGradientSumBegin(CordsGradientSum sum, float *gradient);
+/* This rank's gradient of what leads into the area is done and must not be touched until End.  Areas come from the last
+   to the second; a rank that has nothing to compute need not announce any.  sum may be NULL: nothing to do. */
+PetscErrorCode CordsGradientSumArea(CordsGradientSum sum, PetscInt area);
+/* The gradient is that of all ranks.  Collective. */
+PetscErrorCode CordsGradientSumEnd(CordsGradientSum sum);
 
 #endif

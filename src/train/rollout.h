@@ -23,16 +23,17 @@ typedef struct {
   PetscBool image; /* with the image, or with the zero image */
 } CordsPhase;
 
-/* What looks at a rollout while it runs; either function may be NULL.  Both are called for every area and for runs of
-   states r[first], ..., r[first + count − 1], in any order of runs, r[0] left out.
-   forward:  r: T [count][item][neuron], valid during the call only
-   backward: the same r, and g: M of the same shape, to which ∂L/∂r is to be added */
+/* What looks at a rollout while it runs; any function may be NULL.  The first two are called for every area and for
+   runs of states r[first], ..., r[first + count − 1], in any order of runs, r[0] left out. forward:  r: T
+   [count][item][neuron], valid during the call only backward: the same r, and g: M of the same shape, to which ∂L/∂r is
+   to be added done:     nothing more will be collected for what leads into the area; from the last area to the first */
 typedef struct {
   void *context;
   PetscErrorCode (*forward)(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
                             const void *r);
   PetscErrorCode (*backward)(void *context, PetscInt area, PetscInt first, PetscInt count, PetscInt items,
                              const void *r, void *g);
+  PetscErrorCode (*done)(void *context, PetscInt area);
 } CordsObserver;
 
 /* For at most plan->images items at a time and steps_max steps.  The system is borrowed.

@@ -1,6 +1,7 @@
 #include "train/stage.h"
 
 #include "core/config.h"
+#include "core/reduce.h"
 #include "core/registry.h"
 #include "train/stage_type.h"
 
@@ -188,6 +189,7 @@ PetscErrorCode CordsStageDestroy(CordsStage *stage)
   PetscCall((*stage)->type->destroy(*stage));
   PetscCall(CordsModelDestroy(&(*stage)->model));
   PetscCall(CordsModelDestroy(&(*stage)->target));
+  PetscCall(CordsGradientSumDestroy(&(*stage)->summing));
   PetscCall(PetscFree(*stage));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -242,6 +244,20 @@ PetscErrorCode CordsStageGradient(CordsStage stage, PetscInt epoch, PetscInt n, 
   memset(gradient, 0, (size_t)stage->model->learnable_values * sizeof(float));
   memset(metrics, 0, sizeof *metrics);
   PetscCall(stage->type->gradient(stage, epoch, n, total, images, labels, gradient, metrics));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsStageGradientSum(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
+                                     const float *labels, float *gradient, CordsMetrics *metrics)
+{
+  PetscFunctionBegin;
+  if (!stage->summing) PetscCall(CordsGradientSumCreate(stage->context, stage->model, &stage->summing));
+  stage->sum = stage->summing;
+  CordsGradientSumBegin(stage->sum, gradient);
+  PetscCall(CordsStageGradient(stage, epoch, n, total, images, labels, gradient, metrics));
+  PetscCall(CordsGradientSumEnd(stage->sum));
+  stage->sum = NULL;
+  PetscCall(CordsReduceSumF64(stage->context, CORDS_METRICS_COUNT, (double *)metrics));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

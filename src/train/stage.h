@@ -108,6 +108,11 @@ PetscBool CordsStageLearns(CordsStage stage, const char *tensor);
 PetscErrorCode CordsStageGradient(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
                                   const float *labels, float *gradient, CordsMetrics *metrics);
 
+/* The same summed over all ranks, the gradient while it is computed (train/gradient_sum.h).  gradient and metrics are
+   then those of the whole batch, equal on all ranks.  Collective. */
+PetscErrorCode CordsStageGradientSum(CordsStage stage, PetscInt epoch, PetscInt n, PetscInt total, const float *images,
+                                     const float *labels, float *gradient, CordsMetrics *metrics);
+
 /* Learning rate of one update: `update` counts from 0 in the stage, of `updates` in all. */
 double CordsStageLearningRate(const CordsStageSettings *settings, PetscInt64 update, PetscInt64 updates);
 

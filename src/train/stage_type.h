@@ -2,6 +2,7 @@
 #ifndef CORDS_TRAIN_STAGE_TYPE_H
 #define CORDS_TRAIN_STAGE_TYPE_H
 
+#include "train/gradient_sum.h"
 #include "train/update_calls.h"
 
 typedef struct {
@@ -32,7 +33,9 @@ struct _p_CordsStage {
   PetscInt batch_local;
   CordsModel model, target; /* owned */
   CordsPlan plan;           /* of steps in time; zero where there are none */
-  void *data;               /* the type's */
+  CordsGradientSum summing; /* made when it is wanted */
+  CordsGradientSum sum; /* the same while a gradient is to be summed, for the type to tell it what is done; or NULL */
+  void *data;           /* the type's */
 };
 
 /* All tensors learn. */

@@ -75,6 +75,6 @@ PetscErrorCode CordsTimedStageGradient(CordsStage stage, CordsPhi phi, PetscReal
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsTrialSetPhi(ways->trial, phi, slope));
-  PetscCall(CordsTrialGradient(ways->trial, n, total, images, labels, gradient, metrics));
+  PetscCall(CordsTrialGradient(ways->trial, n, total, images, labels, gradient, stage->sum, metrics));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -140,10 +140,11 @@ static PetscErrorCode AddGradient(Model *m, CordsModel model)
   PetscInt count;
 
   PetscFunctionBegin;
-  PetscCall(PetscMalloc1(model->learnable_count, &pieces));
-  count = CordsGradientPieces(model, pieces);
-  for (PetscInt k = 0; k < count; k++) AddSum(m, PETSC_TRUE, pieces[k].count, sizeof(float), 1);
-  PetscCall(PetscFree(pieces));
+  for (PetscInt i = 0; i < model->architecture.area_count; i++) {
+    PetscCall(CordsGradientPieces(model, i, &count, &pieces));
+    for (PetscInt k = 0; k < count; k++) AddSum(m, PETSC_TRUE, pieces[k].count, sizeof(float), 1);
+    PetscCall(PetscFree(pieces));
+  }
   AddSum(m, PETSC_TRUE, CORDS_METRICS_COUNT, sizeof(double), 1);
   PetscFunctionReturn(PETSC_SUCCESS);
 }

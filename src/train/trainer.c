@@ -6,7 +6,6 @@
 #include "model/fold.h"
 #include "train/initial.h"
 #include "train/divergence.h"
-#include "train/gradient_sum.h"
 #include "train/restart.h"
 #include "train/stop.h"
 #include "train/time_limit.h"
@@ -319,9 +318,8 @@ static PetscErrorCode Update(Trainer *t)
   PetscCall(CordsLoaderShare(t->loader, (PetscInt)t->state.batch, &batch.start, &batch.count, &batch.total));
   t->batch_total = batch.total;
   PetscCall(CordsLoaderRead(t->loader, batch.epoch, (PetscInt)t->state.batch, t->images, t->labels, t->samples));
-  PetscCall(
-      CordsStageGradient(t->stage, batch.epoch, batch.count, batch.total, t->images, t->labels, t->gradient, &metrics));
-  PetscCall(CordsGradientSum(t->context, CordsStageModel(t->stage), t->gradient, &metrics));
+  PetscCall(CordsStageGradientSum(t->stage, batch.epoch, batch.count, batch.total, t->images, t->labels, t->gradient,
+                                  &metrics));
   PetscCall(CheckGradient(t, &batch, metrics.loss));
   PetscCall(CordsOptimizerStep(t->optimizer, rate, t->gradient, &norm));
   PetscCall(CheckState(t, &batch));

@@ -25,6 +25,9 @@ struct _p_CordsTrial {
   /* of the gradient at work, for the observer */
   PetscInt total;
   double spontaneous; /* S so far */
+  float *gradient;
+  CordsGradientSum sum;
+  PetscBool last_part; /* no images come after those at work */
 };
 
 /* Of this rank, in all areas. */
@@ -217,6 +220,18 @@ static PetscErrorCode ObserveBackward(void *context, PetscInt area, PetscInt fir
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* The gradient of what leads into an area, which nothing will be added to any more. */
+static PetscErrorCode ObserveDone(void *context, PetscInt area)
+{
+  CordsTrial t = context;
+
+  PetscFunctionBegin;
+  if (!t->last_part || area == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(CordsSystemAddAreaGradient(t->system, area, t->gradient));
+  PetscCall(CordsGradientSumArea(t->sum, area));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* Losses of the last stimulus steps and their derivatives, added to those of other parts of the batch. */
 static PetscErrorCode ReadOut(CordsTrial t, PetscInt n, const float *labels, CordsMetrics *metrics)
 {
@@ -237,20 +252,20 @@ static PetscErrorCode PartGradient(CordsTrial t, PetscInt n, const float *images
                                    CordsMetrics *metrics)
 {
   CordsPhase phases[2] = {{t->stimulus_steps, PETSC_TRUE}, {t->return_steps, PETSC_FALSE}};
-  CordsObserver observer = {.context = t, .forward = ObserveForward, .backward = ObserveBackward};
-  const CordsObserver *observing = t->return_steps > 0 ? &observer : NULL;
+  CordsObserver observer = {.context = t, .done = ObserveDone};
 
   PetscFunctionBegin;
+  if (t->return_steps > 0) observer.forward = ObserveForward, observer.backward = ObserveBackward;
   if (n != CordsInputBatch(t->input)) { /* the last part of a batch */
     PetscCall(CordsInputDestroy(&t->input));
     PetscCall(CordsInputCreate(t->system, n, &t->input));
   }
   PetscCall(CordsInputSet(t->input, images));
   CordsSystemRepeat(t->system, n, t->baseline.data, t->state.data);
-  PetscCall(CordsRolloutForward(t->rollout, n, t->input, 2, phases, PETSC_TRUE, t->state.data, observing));
+  PetscCall(CordsRolloutForward(t->rollout, n, t->input, 2, phases, PETSC_TRUE, t->state.data, &observer));
   PetscCall(ReadOut(t, n, labels, metrics));
   PetscCall(
-      CordsRolloutBackward(t->rollout, t->stimulus_steps - t->loss_steps, t->loss_steps, t->dlogits.data, observing));
+      CordsRolloutBackward(t->rollout, t->stimulus_steps - t->loss_steps, t->loss_steps, t->dlogits.data, &observer));
   PetscCall(CordsInputGradient(t->input));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -266,7 +281,7 @@ static void FinishMetrics(CordsTrial t, CordsMetrics *metrics)
 }
 
 PetscErrorCode CordsTrialGradient(CordsTrial trial, PetscInt n, PetscInt total, const float *images,
-                                  const float *labels, float *gradient, CordsMetrics *metrics)
+                                  const float *labels, float *gradient, CordsGradientSum sum, CordsMetrics *metrics)
 {
   CordsTrial t = trial;
   const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
@@ -282,11 +297,14 @@ PetscErrorCode CordsTrialGradient(CordsTrial trial, PetscInt n, PetscInt total, 
   }
   t->total = total;
   t->spontaneous = 0;
+  t->gradient = gradient;
+  t->sum = sum;
   for (PetscInt first = 0; first < n; first += t->cost.plan.images) {
+    t->last_part = (PetscBool)(first + t->cost.plan.images >= n);
     PetscCall(PartGradient(t, PetscMin(t->cost.plan.images, n - first), images + (size_t)first * image,
                            labels + (size_t)first * a->classes, metrics));
   }
   FinishMetrics(t, metrics);
-  PetscCall(CordsSystemAddGradient(t->system, gradient));
+  PetscCall(CordsSystemAddAreaGradient(t->system, 0, gradient));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

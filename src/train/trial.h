@@ -2,6 +2,7 @@
 #ifndef CORDS_TRAIN_TRIAL_H
 #define CORDS_TRAIN_TRIAL_H
 
+#include "train/gradient_sum.h"
 #include "train/rollout.h"
 #include "train/stage.h"
 
@@ -27,8 +28,9 @@ PetscErrorCode CordsTrialDescribe(CordsTrial trial, char **text);
 /* φ for the next gradient. */
 PetscErrorCode CordsTrialSetPhi(CordsTrial trial, CordsPhi phi, PetscReal slope);
 
-/* Contract of CordsStageGradient, gradient zero on entry. */
+/* Contract of CordsStageGradient, gradient zero on entry.  sum: of this gradient, begun; it is told which areas are
+   done.  NULL: nobody is. */
 PetscErrorCode CordsTrialGradient(CordsTrial trial, PetscInt n, PetscInt total, const float *images,
-                                  const float *labels, float *gradient, CordsMetrics *metrics);
+                                  const float *labels, float *gradient, CordsGradientSum sum, CordsMetrics *metrics);
 
 #endif

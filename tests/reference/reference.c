@@ -411,10 +411,8 @@ static PetscErrorCode CheckTraining(Reference *r)
   PetscCall(CordsH5ReadInt(r->comparison.file, "/", "epoch", &found, &epoch));
   PetscCall(CordsStageOptimizer(stage, &optimizer));
   PetscCall(PetscMalloc1(model->learnable_values, &gradient));
-  PetscCall(CordsStageGradient(stage, (PetscInt)epoch, r->count, (PetscInt)r->batch, r->images, r->labels, gradient,
-                               &metrics));
-  PetscCall(CordsReduceSumF32(r->context, model->learnable_values, gradient));
-  PetscCall(CordsReduceSumF64(r->context, CORDS_METRICS_COUNT, (double *)&metrics));
+  PetscCall(CordsStageGradientSum(stage, (PetscInt)epoch, r->count, (PetscInt)r->batch, r->images, r->labels, gradient,
+                                  &metrics));
   PetscCall(CompareMetrics(r, &settings, &metrics));
   PetscCall(CordsH5ReadReal(r->comparison.file, "/", "grad_norm_total", NULL, &total));
   for (PetscInt k = 0; k < model->learnable_count; k++) {

@@ -1,6 +1,5 @@
 /* RANKS 1 2 3 4
    Every stage gives the same losses and the same gradient whether images are whole or cut over ranks, in every grid. */
-#include "core/reduce.h"
 #include "train/stage.h"
 
 #include "support/domain.h"
@@ -30,9 +29,7 @@ static void Gradient(CordsContext context, PetscInt index, const CordsArchitectu
   settings.loss_steps = PetscMin(settings.loss_steps, 3);
   SupportCall(CordsStageCreate(context, index, &settings, a, BATCH, NULL, PETSC_TRUE, &stage));
   Fill(stage);
-  SupportCall(CordsStageGradient(stage, 0, BATCH, BATCH, images, labels, gradient, metrics));
-  SupportCall(CordsReduceSumF32(context, CordsStageModel(stage)->learnable_values, gradient));
-  SupportCall(CordsReduceSumF64(context, CORDS_METRICS_COUNT, (double *)metrics));
+  SupportCall(CordsStageGradientSum(stage, 0, BATCH, BATCH, images, labels, gradient, metrics));
   SupportCall(CordsStageDestroy(&stage));
   SupportCall(PetscFree2(images, labels));
 }

@@ -299,6 +299,7 @@ static PetscErrorCode Backward(CordsRollout rollout, const CordsObserver *observ
     for (PetscInt i = last; i >= 0; i--) {
       PetscCall(AreaBackward(rollout, block, &place, i, observer));
       if (i >= 3) ZeroGradient(rollout, block, i - 3); /* in the place of area i */
+      if (b == 0 && observer && observer->done) PetscCall(observer->done(observer->context, i));
     }
   }
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -148,6 +148,8 @@ static PetscErrorCode Backward(CordsRollout rollout, const CordsObserver *observ
     memcpy(d->later.data, d->now.data, bytes);
     PetscCall(StepBackward(rollout, t - 1));
   }
+  for (PetscInt i = rollout->area_count - 1; observer && observer->done && i >= 0; i--)
+    PetscCall(observer->done(observer->context, i));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

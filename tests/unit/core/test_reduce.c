@@ -40,5 +40,28 @@ static void TestF64(void **state)
   }
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestF32), cmocka_unit_test(TestF64)};
+/* Rank by rank later and later, so that pieces arrive in other orders than they begin. */
+static void TestPieces(void **state)
+{
+  const PetscInt count = PETSC_STATIC_ARRAY_LENGTH(counts);
+  static float values[2][PETSC_STATIC_ARRAY_LENGTH(counts)][COUNT_MAX];
+  CordsReduction reduction;
+
+  SupportCall(CordsReductionCreate(&support_context, count, &reduction));
+  for (int round = 0; round < 3; round++) {
+    for (PetscInt c = 0; c < count; c++) {
+      for (int k = 0; k < 2; k++)
+        SupportFillF32((uint64_t)(100 * round + 10 * c + support_context.rank), COUNT_MAX, values[k][c]);
+      SupportCall(CordsReduceSumF32(&support_context, counts[c], values[0][c]));
+    }
+    SupportCall(PetscSleep(0.02 * (support_context.rank * (round - 1) + support_context.size)));
+    for (PetscInt c = 0; c < count; c++) SupportCall(CordsReductionBegin(reduction, counts[c], values[1][c]));
+    SupportCall(CordsReductionEnd(reduction));
+    assert_memory_equal(values[0], values[1], sizeof values[0]);
+  }
+  SupportCall(CordsReductionDestroy(&reduction));
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestF32), cmocka_unit_test(TestF64),
+                                          cmocka_unit_test(TestPieces)};
 SUPPORT_MAIN(tests)

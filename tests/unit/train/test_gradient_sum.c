@@ -1,47 +1,82 @@
 /* RANKS 1 2 4
-   Gradient and metrics of all ranks are the sum of theirs; the pieces of a gradient cover it once. */
+   The pieces of a gradient are all of it, each once, a tensor never in two areas; and summed piece by piece, whoever
+   announces them, it is bit by bit what it is summed as a whole. */
+#include "core/reduce.h"
 #include "train/gradient_sum.h"
 
 #include "support/networks.h"
 
-static void TestPieces(void **state)
+static PetscInt Learnable(CordsModel model, PetscInt tensor)
 {
-  for (int form = 0; form < CORDS_FORM_COUNT; form++) {
-    CordsModel model = NetworkModel(NETWORK_STEM, "relu", (CordsForm)form);
-    CordsGradientPiece *pieces;
-    PetscInt count, *covered;
+  return tensor < model->learnable_count ? CordsTensorSize(&model->tensors[tensor]) : 0;
+}
 
-    SupportCall(PetscMalloc1(model->learnable_count, &pieces));
-    SupportCall(PetscCalloc1(model->learnable_values, &covered));
-    count = CordsGradientPieces(model, pieces);
-    assert_in_range(count, 1, model->learnable_count);
+/* The area of each number, counted from 1. */
+static void MarkPieces(CordsModel model, PetscInt *marks)
+{
+  for (PetscInt i = 0; i < model->architecture.area_count; i++) {
+    CordsGradientPiece *pieces;
+    PetscInt count, end = 0;
+    SupportCall(CordsGradientPieces(model, i, &count, &pieces));
     for (PetscInt k = 0; k < count; k++) {
-      assert_true(pieces[k].start >= 0 && pieces[k].start + pieces[k].count <= model->learnable_values);
-      for (PetscInt j = 0; j < pieces[k].count; j++) covered[pieces[k].start + j]++;
+      assert_true(pieces[k].count > 0 && (k == 0 || pieces[k].start > end));
+      end = pieces[k].start + pieces[k].count;
+      for (PetscInt j = pieces[k].start; j < end; j++) {
+        assert_int_equal(marks[j], 0);
+        marks[j] = i + 1;
+      }
     }
-    for (PetscInt k = 0; k < model->learnable_values; k++) assert_int_equal(covered[k], 1);
     SupportCall(PetscFree(pieces));
-    SupportCall(PetscFree(covered));
-    SupportCall(CordsModelDestroy(&model));
   }
 }
 
-static void TestSum(void **state)
+static void CheckPieces(CordsModel model)
 {
-  CordsModel model = NetworkModel(NETWORK_BARE, "relu", CORDS_FORM_RECURRENT);
-  const PetscInt count = model->learnable_values, ranks = support_context.size;
-  const float rank = (float)support_context.rank;
-  CordsMetrics metrics = {.loss = 1 + (double)rank};
-  float *gradient;
+  PetscInt *marks;
 
-  SupportCall(PetscMalloc1(count, &gradient));
-  for (PetscInt k = 0; k < count; k++) gradient[k] = (float)(k % 100) + rank;
-  SupportCall(CordsGradientSum(&support_context, model, gradient, &metrics));
-  for (PetscInt k = 0; k < count; k++) assert_true(gradient[k] == (float)(ranks * (k % 100) + ranks * (ranks - 1) / 2));
-  assert_true(metrics.loss == (double)(ranks + ranks * (ranks - 1) / 2));
-  SupportCall(PetscFree(gradient));
-  SupportCall(CordsModelDestroy(&model));
+  SupportCall(PetscCalloc1(model->learnable_values, &marks));
+  MarkPieces(model, marks);
+  for (PetscInt k = 0, at = 0; k < model->learnable_count; at += Learnable(model, k++)) {
+    int area = 1;
+    assert_true(marks[at] > 0);
+    if (sscanf(model->tensors[k].name, "conv_bias.%d", &area) == 1) assert_int_equal(marks[at], area + 1);
+    for (PetscInt j = 0; j < Learnable(model, k); j++) assert_int_equal(marks[at + j], marks[at]);
+  }
+  SupportCall(PetscFree(marks));
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestPieces), cmocka_unit_test(TestSum)};
+static void CheckSum(CordsModel model)
+{
+  const PetscInt count = model->learnable_values, last = model->architecture.area_count - 1;
+  float *whole, *parts;
+  CordsGradientSum sum;
+
+  SupportCall(PetscMalloc2(count, &whole, count, &parts));
+  SupportCall(CordsGradientSumCreate(&support_context, model, &sum));
+  for (int round = 0; round < 3; round++) {
+    SupportFillF32((uint64_t)(10 * round + support_context.rank), count, whole);
+    SupportFillF32((uint64_t)(10 * round + support_context.rank), count, parts);
+    SupportCall(CordsReduceSumF32(&support_context, count, whole));
+    CordsGradientSumBegin(sum, parts);
+    for (PetscInt i = last; i > 0 && i > support_context.rank; i--) SupportCall(CordsGradientSumArea(sum, i));
+    SupportCall(CordsGradientSumEnd(sum));
+    assert_memory_equal(whole, parts, (size_t)count * sizeof(float));
+  }
+  SupportCall(CordsGradientSumDestroy(&sum));
+  SupportCall(PetscFree2(whole, parts));
+}
+
+static void TestForms(void **state)
+{
+  for (int k = 0; k < NETWORK_COUNT; k++) {
+    for (CordsForm form = CORDS_FORM_BATCHNORM; form <= CORDS_FORM_RECURRENT; form++) {
+      CordsModel model = NetworkModel(network_texts[k], "relu", form);
+      CheckPieces(model);
+      CheckSum(model);
+      SupportCall(CordsModelDestroy(&model));
+    }
+  }
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestForms)};
 SUPPORT_MAIN(tests)

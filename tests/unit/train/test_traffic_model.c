@@ -4,7 +4,6 @@
 #include "train/traffic_model.h"
 
 #include "core/agree.h"
-#include "train/gradient_sum.h"
 #include "train/plan.h"
 
 #include "support/networks.h"
@@ -113,8 +112,7 @@ static void Update(CordsContext context, CordsStage stage, PetscInt n, PetscInt 
 
   SupportCall(PetscCalloc2(n * classes, &labels, model->learnable_values, &gradient));
   for (PetscInt k = 0; k < n; k++) labels[k * classes + k % classes] = 1;
-  SupportCall(CordsStageGradient(stage, 0, n, total, images, labels, gradient, &metrics));
-  SupportCall(CordsGradientSum(context, model, gradient, &metrics));
+  SupportCall(CordsStageGradientSum(stage, 0, n, total, images, labels, gradient, &metrics));
   SupportCall(CordsAgreeAny(context, PETSC_FALSE, &stop));
   SupportCall(CordsAgreeFirst(context, sizeof due, &due));
   SupportCall(PetscFree2(labels, gradient));

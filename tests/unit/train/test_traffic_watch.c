@@ -3,6 +3,7 @@
 #include "train/traffic_watch.h"
 
 #include "core/agree.h"
+#include "core/reduce.h"
 #include "train/gradient_sum.h"
 
 #include "support/networks.h"
@@ -13,10 +14,15 @@ enum { STAGE = 4, BATCH = 4, UPDATES = 3 };
 static void Update(CordsContext context, CordsStage stage, float *gradient)
 {
   CordsMetrics metrics = {0};
+  CordsGradientSum sum;
   PetscBool stop;
   int due = 0;
 
-  SupportCall(CordsGradientSum(context, CordsStageModel(stage), gradient, &metrics));
+  SupportCall(CordsGradientSumCreate(context, CordsStageModel(stage), &sum));
+  CordsGradientSumBegin(sum, gradient);
+  SupportCall(CordsGradientSumEnd(sum));
+  SupportCall(CordsGradientSumDestroy(&sum));
+  SupportCall(CordsReduceSumF64(context, CORDS_METRICS_COUNT, (double *)&metrics));
   SupportCall(CordsAgreeAny(context, PETSC_FALSE, &stop));
   SupportCall(CordsAgreeFirst(context, sizeof due, &due));
 }

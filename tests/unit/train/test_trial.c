@@ -36,7 +36,7 @@ static void Gradient(CordsContext context, CordsModel model, const CordsStageSet
   memset(gradient, 0, (size_t)model->learnable_values * sizeof *gradient);
   *metrics = (CordsMetrics){0};
   SupportCall(CordsTrialCreate(context, model, settings, BATCH, PETSC_TRUE, &trial));
-  SupportCall(CordsTrialGradient(trial, BATCH, BATCH, images, labels, gradient, metrics));
+  SupportCall(CordsTrialGradient(trial, BATCH, BATCH, images, labels, gradient, NULL, metrics));
   SupportCall(CordsTrialDestroy(&trial));
   SupportCall(PetscFree2(images, labels));
 }
