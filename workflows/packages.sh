@@ -13,7 +13,7 @@ packages_build=(cmake ninja-build gcc libc6-dev pkg-config git
   libdnnl-dev libopenblas-dev zlib1g-dev libssl-dev librandom123-dev
   libturbojpeg0-dev libpng-dev libarchive-dev)
 packages_demo=(dataset-fashion-mnist snakemake python3 python3-h5py python3-numpy python3-scipy
-  python3-matplotlib python3-jinja2 python3-yaml python3-jsonschema)
+  python3-matplotlib python3-pil python3-jinja2 python3-yaml python3-jsonschema)
 packages_test=(libcmocka-dev slurmctld slurmd slurm-client munge procps mount)
 packages_bench=(python3 python3-torch python3-torchvision python3-h5py python3-numpy)
 packages_digits=(npm)

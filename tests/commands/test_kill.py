@@ -11,7 +11,7 @@ import time
 import unittest
 
 import commands  # tests/support
-from restart import Restart, with_updates
+from restart import WHOLE_S_MAX, Restart, with_updates
 
 KILLS, CHECKPOINTS_MAX = 12, 9  # kills, and checkpoints that are waited for before each
 STEPS = 4  # places between the steps of finishing a checkpoint
@@ -63,7 +63,7 @@ class Killed(Restart):
         self.assertEqual(places, sorted(places))
         self.assertGreater(len(set(places)), KILLS // 2, "the kills were not spread over the training")
         self.assertGreater(during_saving, 0, "no kill has hit a checkpoint being written")
-        printed = self.done(*self.training("killed"))
+        printed = self.done(*self.training("killed"), timeout=WHOLE_S_MAX)
         self.assertIn("continued", printed)
         self.assert_same_end(run)
         print(f"{KILLS} kills, {during_saving} of them while a checkpoint was written, in {len(set(places))} places")

@@ -8,6 +8,8 @@ import h5py
 
 import commands
 
+WHOLE_S_MAX = 600  # test_kill.py --kills 50 makes a long training
+
 
 def with_updates(epochs, batch, samples, interval_s):
     """The tiny training with so many updates in each stage."""
@@ -22,7 +24,7 @@ class Restart(commands.Test):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.done(*cls.training("whole"))
+        cls.done(*cls.training("whole"), timeout=WHOLE_S_MAX)
         cls.whole = cls.folder / "whole"
 
     def assert_same_end(self, run):
