@@ -12,6 +12,7 @@ static CordsSelection selection;
 static char checkpoint[PETSC_MAX_PATH_LEN], output[PETSC_MAX_PATH_LEN];
 static PetscInt image_count;
 static CordsRolloutSettings rollout;
+static CordsLoading loading;
 
 static const CordsSchema accuracy_schema = {"evaluation/accuracy", "step", "1",
                                             "share of images classified correctly after each stimulus step"},
@@ -38,6 +39,7 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
   PetscCall(
       CordsOptionInt("-images", "use only this many test images; 0: all", "images", 0, PETSC_MAX_INT, &image_count));
   PetscCall(CordsRolloutSettingsFromOptions(&rollout));
+  PetscCall(CordsLoadingFromOptions(&loading));
   PetscCall(CordsOptionString("-output", "result file to write (HDF5)", sizeof output, output));
   PetscCall(CordsOptionRequire("-output", output, "the result file to write"));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -112,7 +114,7 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   PetscCall(CordsModelLoad(context, checkpoint, &model));
   PetscCall(CordsSelectionOpen(context, &selection, checkpoint, model->architecture.image_channels,
                                model->architecture.classes, &dataset));
-  PetscCall(CordsEvaluate(context, model, &rollout, dataset, image_count, &evaluation));
+  PetscCall(CordsEvaluate(context, model, &rollout, &loading, dataset, image_count, &evaluation));
   PetscCall(WriteResults(context, model, dataset, &evaluation));
   PetscCall(CordsLog(context, "%s: accuracy %.4f, loss %.4f nat on %" PetscInt64_FMT " images of %s (%s form)\n",
                      checkpoint, evaluation.accuracy[evaluation.steps - 1], evaluation.loss[evaluation.steps - 1],

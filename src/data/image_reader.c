@@ -36,30 +36,24 @@ PetscErrorCode CordsImageReaderDestroy(CordsImageReader *reader)
   CordsBytesFree(&(*reader)->file);
   CordsBytesFree(&(*reader)->pixels);
   CordsBytesFree(&(*reader)->work);
-  PetscCall(CordsResizeDestroy(&(*reader)->resize));
+  CordsResizeDestroy(&(*reader)->resize);
   PetscCall(PetscFree(*reader));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* PETSc's memory is not made for several threads at once; sizes change seldom in comparison with the work. */
 static PetscBool SetResize(CordsImageReader r, PetscInt rows_in, PetscInt columns_in, PetscInt rows_out,
                            PetscInt columns_out)
 {
-  PetscErrorCode ierr = PETSC_SUCCESS;
-
   if (r->resize && r->rows_in == rows_in && r->columns_in == columns_in && r->rows_out == rows_out &&
       r->columns_out == columns_out)
     return PETSC_TRUE;
-#pragma omp critical(cords_image_resize)
-  {
-    ierr = CordsResizeDestroy(&r->resize);
-    if (!ierr) ierr = CordsResizeCreate(rows_in, columns_in, rows_out, columns_out, &r->resize);
-  }
+  CordsResizeDestroy(&r->resize);
+  r->resize = CordsResizeCreate(rows_in, columns_in, rows_out, columns_out);
   r->rows_in = rows_in;
   r->columns_in = columns_in;
   r->rows_out = rows_out;
   r->columns_out = columns_out;
-  return (PetscBool)!ierr;
+  return (PetscBool)(r->resize != NULL);
 }
 
 /* Resize the part of `pixels` (rows of `stride` pixels) that the reader's resize is made for; the result is in the
@@ -214,4 +208,10 @@ PetscBool CordsImageRead(CordsImageReader reader, CordsSample i, float *image, P
   good = (CordsDatasetGetFacts(reader->dataset)->rows > 0 ? ReadFixed : ReadFile)(reader, i, image, label, problem);
   if (good) problem[0] = '\0'; /* it stood ready for memory that is short */
   return good;
+}
+
+void CordsImageNormalise(const CordsDatasetFacts *facts, size_t pixels, float *image)
+{
+  for (size_t i = 0; i < pixels; i++)
+    for (PetscInt c = 0; c < facts->channels; c++, image++) *image = (*image - facts->mean[c]) / facts->deviation[c];
 }

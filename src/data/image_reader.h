@@ -28,4 +28,7 @@ PetscBool CordsImageRead(CordsImageReader reader, CordsSample i, float *image, P
 PetscBool CordsImageReadTraining(CordsImageReader reader, CordsSample i, CordsRandomKey key, float *image,
                                  PetscInt *label, char problem[CORDS_DECODE_PROBLEM]);
 
+/* (value − mean) / deviation of each channel, in place, for so many pixels of a dataset. */
+void CordsImageNormalise(const CordsDatasetFacts *facts, size_t pixels, float *image);
+
 #endif

@@ -7,7 +7,7 @@
 #define CORDS_DATA_LOADER_H
 
 #include "core/context.h"
-#include "data/dataset.h"
+#include "data/image_queue.h"
 
 typedef struct _p_CordsLoader *CordsLoader;
 
@@ -17,7 +17,9 @@ typedef struct {
   CordsSample samples;    /* images used per epoch (a prefix of the permutation), 0 = all */
   PetscBool augment;      /* flip, affine, jitter as the dataset says (training) */
   PetscBool mix;          /* CutMix or MixUp, if the dataset says so (training) */
-  PetscBool shuffle;      /* false: samples in their own order (evaluation) */
+  PetscBool shuffle;      /* false: samples in their own order */
+  PetscInt epochs;        /* images are made ahead up to the end of these; 0: of the epoch at hand */
+  CordsLoading loading;
 } CordsLoaderSettings;
 
 PetscErrorCode CordsLoaderCreate(CordsContext context, CordsDataset dataset, const CordsLoaderSettings *settings,
@@ -36,18 +38,21 @@ PetscErrorCode CordsLoaderShare(CordsLoader loader, PetscInt batch, PetscInt *st
    labels  [image][class], soft (one-hot unless mixed)
    samples [image] numbers in the dataset (may be NULL); an image that cannot be used is reported (CordsDatasetSkip)
            and replaced by the next one of the dataset that can
-   Not collective: mixing partners on other ranks are read here again.  */
+   Threads have made the images ahead if the batch before was the last that was read; after any other they begin anew.
+   Not collective: mixing partners on other ranks are read here again.  Errors (user): -strict_images. */
 PetscErrorCode CordsLoaderRead(CordsLoader loader, PetscInt epoch, PetscInt batch, float *images, float *labels,
                                CordsSample *samples);
+
+/* Tell on the log what reading has cost since the last time, where `batches` of the stage `what` are done: nothing if
+   that was a moment ago, unless this is the last time.  Collective. */
+PetscErrorCode CordsLoaderLog(CordsLoader loader, const char *what, PetscInt64 batches, PetscBool last);
+
+/* What reading has cost since the loader was made, on this rank. */
+CordsQueueStatistics CordsLoaderGetStatistics(CordsLoader loader);
 
 /* One image of a dataset as the network sees it in evaluation: fitted to rows × columns (data/image_reader.h),
    normalised. image [row][column][channel].  Not collective.  Errors (user): an image that cannot be used. */
 PetscErrorCode CordsLoaderImage(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns, float *image,
                                 PetscInt *label);
-
-/* The same; an image that cannot be used is reported (CordsDatasetSkip) and *skipped is true.  label is set in any
-   case. */
-PetscErrorCode CordsLoaderImageOrSkip(CordsDataset dataset, CordsSample sample, PetscInt rows, PetscInt columns,
-                                      float *image, PetscInt *label, PetscBool *skipped);
 
 #endif

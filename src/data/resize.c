@@ -1,6 +1,7 @@
 #include "data/resize.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Weights along one side: output i is the sum over k < count[i] of weight[i · width + k] · input[first[i] + k]. */
@@ -14,16 +15,18 @@ struct _p_CordsResize {
   Side rows, columns;
 };
 
-static PetscErrorCode SideCreate(PetscInt in, PetscInt out, Side *side)
+/* PETSc's memory is not made for several threads at once. */
+static PetscBool SideCreate(PetscInt in, PetscInt out, Side *side)
 {
   double scale = (double)in / out, support = PetscMax(scale, 1.0);
 
-  PetscFunctionBegin;
   side->in = in;
   side->out = out;
   side->width = PetscMin((PetscInt)ceil(2 * support) + 1, in);
-  PetscCall(PetscMalloc2(out, &side->first, out, &side->count));
-  PetscCall(PetscCalloc1((size_t)out * (size_t)side->width, &side->weight));
+  side->first = malloc((size_t)out * sizeof *side->first);
+  side->count = malloc((size_t)out * sizeof *side->count);
+  side->weight = calloc((size_t)out * (size_t)side->width, sizeof *side->weight);
+  if (!side->first || !side->count || !side->weight) return PETSC_FALSE;
   for (PetscInt i = 0; i < out; i++) {
     double centre = scale * (i + .5), sum = 0;
     float *weight = side->weight + (size_t)i * (size_t)side->width;
@@ -36,35 +39,33 @@ static PetscErrorCode SideCreate(PetscInt in, PetscInt out, Side *side)
     for (PetscInt k = 0; k < side->count[i]; k++)
       weight[k] = (float)(PetscMax(0, 1 - fabs(first + k + .5 - centre) / support) / sum);
   }
-  PetscFunctionReturn(PETSC_SUCCESS);
+  return PETSC_TRUE;
 }
 
-static PetscErrorCode SideDestroy(Side *side)
+static void SideDestroy(Side *side)
 {
-  PetscFunctionBegin;
-  PetscCall(PetscFree2(side->first, side->count));
-  PetscCall(PetscFree(side->weight));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  free(side->first);
+  free(side->count);
+  free(side->weight);
 }
 
-PetscErrorCode CordsResizeCreate(PetscInt rows_in, PetscInt columns_in, PetscInt rows_out, PetscInt columns_out,
-                                 CordsResize *resize)
+CordsResize CordsResizeCreate(PetscInt rows_in, PetscInt columns_in, PetscInt rows_out, PetscInt columns_out)
 {
-  PetscFunctionBegin;
-  PetscCall(PetscNew(resize));
-  PetscCall(SideCreate(rows_in, rows_out, &(*resize)->rows));
-  PetscCall(SideCreate(columns_in, columns_out, &(*resize)->columns));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  CordsResize resize = calloc(1, sizeof *resize);
+
+  if (resize &&
+      !(SideCreate(rows_in, rows_out, &resize->rows) && SideCreate(columns_in, columns_out, &resize->columns)))
+    CordsResizeDestroy(&resize);
+  return resize;
 }
 
-PetscErrorCode CordsResizeDestroy(CordsResize *resize)
+void CordsResizeDestroy(CordsResize *resize)
 {
-  PetscFunctionBegin;
-  if (!*resize) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCall(SideDestroy(&(*resize)->rows));
-  PetscCall(SideDestroy(&(*resize)->columns));
-  PetscCall(PetscFree(*resize));
-  PetscFunctionReturn(PETSC_SUCCESS);
+  if (!*resize) return;
+  SideDestroy(&(*resize)->rows);
+  SideDestroy(&(*resize)->columns);
+  free(*resize);
+  *resize = NULL;
 }
 
 size_t CordsResizeWorkSize(CordsResize resize, PetscInt channels)

@@ -12,10 +12,10 @@
 
 typedef struct _p_CordsResize *CordsResize;
 
-/* Weights for images of rows_in × columns_in to rows_out × columns_out.  Not collective. */
-PetscErrorCode CordsResizeCreate(PetscInt rows_in, PetscInt columns_in, PetscInt rows_out, PetscInt columns_out,
-                                 CordsResize *resize);
-PetscErrorCode CordsResizeDestroy(CordsResize *resize);
+/* Weights for images of rows_in × columns_in to rows_out × columns_out; NULL without memory.  From any thread, each
+   with its own. */
+CordsResize CordsResizeCreate(PetscInt rows_in, PetscInt columns_in, PetscInt rows_out, PetscInt columns_out);
+void CordsResizeDestroy(CordsResize *resize);
 
 /* Numbers of work space that CordsResizeApply needs. */
 size_t CordsResizeWorkSize(CordsResize resize, PetscInt channels);

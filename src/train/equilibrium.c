@@ -54,9 +54,10 @@ static PetscErrorCode PartBytes(CordsEquilibrium e, PetscInt images, double *byt
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, double limit_bytes)
+static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, const CordsStageSettings *settings)
 {
-  const double learning = CordsPlanLearningBytes(e->system, batch, batch);
+  const double learning = CordsPlanLearningBytes(e->system, &settings->loading, batch, batch);
+  const double limit_bytes = settings->rollout.memory_limit_bytes;
   double one, two;
 
   PetscFunctionBegin;
@@ -64,7 +65,7 @@ static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, double limit_
   PetscCall(PartBytes(e, 2, &two));
   PetscCall(CordsPlanParts(e->system, batch, one, two - one, enough_bytes, limit_bytes, learning, &e->cost));
   /* less, now that the images at a time are known */
-  e->cost.other_bytes += CordsPlanLearningBytes(e->system, batch, e->cost.plan.images) - learning;
+  e->cost.other_bytes += CordsPlanLearningBytes(e->system, &settings->loading, batch, e->cost.plan.images) - learning;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -113,7 +114,7 @@ PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings
   e->area_count = model->architecture.area_count;
   e->steps = e->settings.transient_weight > 0 ? e->settings.transient_steps : 0;
   PetscCall(CordsSystemCreate(model, type, &e->system));
-  PetscCall(MakePlan(e, PetscMax(batch_local, 1), settings->rollout.memory_limit_bytes));
+  PetscCall(MakePlan(e, PetscMax(batch_local, 1), settings));
   PetscCall(CordsSteadyStateCreate(e->system, e->cost.plan.images, &e->settings.solver, &e->steady));
   PetscCall(CreateArrays(e));
   *equilibrium = e;

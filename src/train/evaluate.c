@@ -3,7 +3,6 @@
 #include "core/layout.h"
 #include "core/log.h"
 #include "core/reduce.h"
-#include "data/loader.h"
 #include "model/cnn.h"
 #include "train/objective.h"
 #include "train/rollout.h"
@@ -103,26 +102,59 @@ static PetscInt Largest(PetscInt classes, const float *logits)
   return best;
 }
 
-/* Images [first, first + wanted) of this rank; those that cannot be used are left out, the others come together. */
-static PetscErrorCode EvaluateBatch(Network *net, CordsDataset dataset, PetscInt64 first, PetscInt wanted,
-                                    float *images, float *labels, float *logits, CordsEvaluation *evaluation)
+/* Which images of this rank are batch `job`. */
+typedef struct {
+  PetscInt64 start, count; /* of this rank */
+  PetscInt batch;
+} Share;
+
+static PetscInt PlanBatch(void *context, PetscInt64 job, CordsSample *samples, PetscInt *epoch)
+{
+  const Share *share = context;
+  PetscInt64 first = job * share->batch, end = PetscMin(first + share->batch, share->count);
+
+  *epoch = 0;
+  for (PetscInt64 k = first; k < end; k++) samples[k - first] = share->start + k;
+  return first < share->count ? (PetscInt)(end - first) : -1;
+}
+
+static PetscErrorCode QueueCreate(CordsContext context, const CordsArchitecture *a, const CordsLoading *loading,
+                                  CordsDataset dataset, Share *share, CordsImageQueue *queue)
+{
+  CordsImageQueueSettings settings = {.shape = {a->image_rows, a->image_columns, a->image_channels},
+                                      .images_max = share->batch,
+                                      .seed = context->seed,
+                                      .loading = *loading,
+                                      .context = share,
+                                      .plan = PlanBatch};
+
+  PetscFunctionBegin;
+  PetscCall(CordsImageQueueCreate(dataset, &settings, queue));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* A batch, whose first image is number `first` of this rank; images that cannot be used are left out, the others come
+   together. */
+static PetscErrorCode EvaluateBatch(Network *net, CordsImageQueue queue, PetscInt64 first, float *images, float *labels,
+                                    float *logits, CordsEvaluation *evaluation)
 {
   const CordsArchitecture *a = &net->model->architecture;
   size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels;
-  PetscInt n = 0;
+  CordsQueueImages all;
+  PetscInt n = 0, wanted;
 
   PetscFunctionBegin;
+  PetscCall(CordsImageQueueTake(queue, first / net->batch, &all));
+  wanted = all.count;
   memset(labels, 0, (size_t)wanted * a->classes * sizeof(float));
-  for (PetscInt64 k = first; k < first + wanted; k++) {
-    PetscBool skipped;
-    PetscInt label;
-    PetscCall(CordsLoaderImageOrSkip(dataset, evaluation->start + k, a->image_rows, a->image_columns,
-                                     images + (size_t)n * image, &label, &skipped));
-    evaluation->label[k] = label;
-    evaluation->predicted[k] = skipped ? -1 : 0;
-    if (skipped) continue;
-    labels[n++ * a->classes + label] = 1;
+  for (PetscInt64 k = 0; k < wanted; k++) {
+    evaluation->label[first + k] = all.labels[k];
+    evaluation->predicted[first + k] = all.usable[k] ? 0 : -1;
+    if (!all.usable[k]) continue;
+    memcpy(images + (size_t)n * image, all.images + (size_t)k * image, image * sizeof *images);
+    labels[n++ * a->classes + all.labels[k]] = 1;
   }
+  PetscCall(CordsImageQueueRelease(queue));
   evaluation->skipped += wanted - n;
   if (n == 0) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(NetworkLogits(net, n, images, logits));
@@ -169,11 +201,17 @@ static PetscErrorCode LeaveOut(CordsContext context, CordsEvaluation *e)
 }
 
 PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const CordsRolloutSettings *settings,
-                             CordsDataset dataset, PetscInt64 images, CordsEvaluation *evaluation)
+                             const CordsLoading *loading, CordsDataset dataset, PetscInt64 images,
+                             CordsEvaluation *evaluation)
 {
   const CordsArchitecture *a = &model->architecture;
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(dataset);
+  const CordsQueueStatistics before = {0};
+  double start_s = MPI_Wtime();
   CordsProgress progress;
+  CordsImageQueue queue;
+  Share share;
+  char *text;
   Network net;
   float *pixels, *labels, *logits;
 
@@ -184,12 +222,17 @@ PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const Cords
   PetscCall(EvaluationCreate(context, net.steps, images ? images : facts->count, evaluation));
   PetscCall(PetscMalloc3((size_t)net.batch * a->image_rows * a->image_columns * a->image_channels, &pixels,
                          (size_t)net.batch * a->classes, &labels, (size_t)net.steps * net.batch * a->classes, &logits));
+  share = (Share){.start = evaluation->start, .count = evaluation->count, .batch = net.batch};
+  PetscCall(QueueCreate(context, a, loading, dataset, &share, &queue));
   PetscCall(CordsProgressStart(&progress, "evaluation", 0, evaluation->count));
   for (PetscInt64 first = 0; first < evaluation->count; first += net.batch) {
-    PetscInt n = (PetscInt)PetscMin(net.batch, evaluation->count - first);
-    PetscCall(EvaluateBatch(&net, dataset, first, n, pixels, labels, logits, evaluation));
-    PetscCall(CordsProgressUpdate(context, &progress, first + n, NULL));
+    PetscCall(EvaluateBatch(&net, queue, first, pixels, labels, logits, evaluation));
+    PetscCall(CordsProgressUpdate(context, &progress, PetscMin(first + net.batch, evaluation->count), NULL));
   }
+  PetscCall(CordsImageQueueDescribe(queue, context->comm, &before, MPI_Wtime() - start_s, &text));
+  PetscCall(CordsLog(context, "loading: %s\n", text));
+  PetscCall(PetscFree(text));
+  PetscCall(CordsImageQueueDestroy(&queue));
   if (context->domain_rank > 0) { /* all ranks that share images know these; the first tells */
     memset(evaluation->accuracy, 0, (size_t)net.steps * sizeof *evaluation->accuracy);
     memset(evaluation->loss, 0, (size_t)net.steps * sizeof *evaluation->loss);

@@ -2,7 +2,7 @@
 #ifndef CORDS_TRAIN_EVALUATE_H
 #define CORDS_TRAIN_EVALUATE_H
 
-#include "data/dataset.h"
+#include "data/image_queue.h"
 #include "model/model.h"
 #include "train/plan.h"
 
@@ -17,11 +17,12 @@ typedef struct {
   PetscInt64 *predicted, *label; /* [count], at the last step; predicted −1: left out */
 } CordsEvaluation;
 
-/* settings: rollout and precision; a CNN runs in float32.
+/* settings: rollout and precision; a CNN runs in float32.  loading: how images get ready.
    Images 0 .. images−1 of the dataset (0: all), split over the ranks in contiguous parts.  Collective.
    The evaluation is freed by CordsEvaluationDestroy. */
 PetscErrorCode CordsEvaluate(CordsContext context, CordsModel model, const CordsRolloutSettings *settings,
-                             CordsDataset dataset, PetscInt64 images, CordsEvaluation *evaluation);
+                             const CordsLoading *loading, CordsDataset dataset, PetscInt64 images,
+                             CordsEvaluation *evaluation);
 PetscErrorCode CordsEvaluationDestroy(CordsEvaluation *evaluation);
 
 /* Images of a batch such that their activity at one step stays small; at least 1, at most 256. */

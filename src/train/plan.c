@@ -316,12 +316,13 @@ double CordsPlanInputBytes(CordsSystem system, PetscInt images)
   return size * images * (image + 2 * stem + 6.0 * CordsSystemNeurons(system, 0));
 }
 
-double CordsPlanLearningBytes(CordsSystem system, PetscInt batch, PetscInt most)
+double CordsPlanLearningBytes(CordsSystem system, const CordsLoading *loading, PetscInt batch, PetscInt most)
 {
   CordsModel model = CordsSystemModel(system);
   const CordsArchitecture *a = &model->architecture;
   double image = (double)a->image_rows * a->image_columns * a->image_channels;
 
   return CordsWeightsLaterBytes(CordsSystemWeights(system), most) +
-         sizeof(float) * (3.0 * model->learnable_values + batch * image) + library_bytes;
+         sizeof(float) * (3.0 * model->learnable_values + batch * image) +
+         CordsLoadingBytes(loading, batch + 1, image) + library_bytes; /* + 1: a neighbour for mixing */
 }

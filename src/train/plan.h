@@ -4,6 +4,7 @@
 #ifndef CORDS_TRAIN_PLAN_H
 #define CORDS_TRAIN_PLAN_H
 
+#include "data/image_queue.h"
 #include "train/state_sizes.h"
 
 typedef struct {
@@ -69,9 +70,9 @@ PetscErrorCode CordsPlanParts(CordsSystem system, PetscInt batch, double one_byt
 PetscErrorCode CordsPlanDescribe(const CordsPlanCost *cost, char **text);
 
 /* What learning takes beside states: weights backwards, gradient and two moments of the optimiser, the images of a
-   batch, and what kernels and libraries take for themselves; bytes.  most: images that a convolution is given at a
-   time, every step of every one counted. */
-double CordsPlanLearningBytes(CordsSystem system, PetscInt batch, PetscInt most);
+   batch, and those that wait for their turn, what kernels and libraries take for themselves; bytes.  most: images that
+   a convolution is given at a time, every step of every one counted. */
+double CordsPlanLearningBytes(CordsSystem system, const CordsLoading *loading, PetscInt batch, PetscInt most);
 /* What a CordsInput of so many images takes. */
 double CordsPlanInputBytes(CordsSystem system, PetscInt images);
 

@@ -11,6 +11,7 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
   char list[256] = "compatibility,inverse,linear,parametric,finetune", *item, *rest = list;
   const char *const *names;
   CordsRolloutSettings rollout;
+  CordsLoading loading;
   PetscInt count;
 
   PetscFunctionBegin;
@@ -31,6 +32,7 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
   PetscCall(CordsOptionInt("-log_interval", "updates averaged in one row of log.csv", "updates", 1, 1000000,
                            &run->log_interval));
   PetscCall(CordsRolloutSettingsFromOptions(&rollout));
+  PetscCall(CordsLoadingFromOptions(&loading));
   run->stage_count = 0;
   while ((item = strsep(&rest, ","))) {
     CordsCheckUser(run->stage_count < CORDS_RUN_STAGES_MAX, PETSC_COMM_WORLD, "-stages: more than %d stages",
@@ -38,6 +40,7 @@ PetscErrorCode CordsRunFromOptions(CordsRun *run)
     PetscCall(CordsRegistryFind("training stage", count, names, item, &run->stages[run->stage_count]));
     PetscCall(CordsStageSettingsFromOptions(run->stages[run->stage_count], &run->settings[run->stage_count]));
     run->settings[run->stage_count].rollout = rollout;
+    run->settings[run->stage_count].loading = loading;
     run->stage_count++;
   }
   PetscCall(CordsStageCheckOrder(run->stage_count, run->stages));

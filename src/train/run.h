@@ -21,8 +21,8 @@ typedef struct {
   PetscReal loss_limit;            /* a loss above it is an error; 0: none */
 } CordsRun;
 
-/* Declare and read -stages, -output, -initial, -checkpoint_interval, -time_limit, -loss_limit, -log_interval and the
-   options of the stages. architecture is filled by the caller. */
+/* Declare and read -stages, -output, -initial, -checkpoint_interval, -time_limit, -loss_limit, -log_interval, the
+   options of loading (data/image_queue.h) and of the stages. architecture is filled by the caller. */
 PetscErrorCode CordsRunFromOptions(CordsRun *run);
 
 /* What would stop the run in a later stage is found before the first.  Collective.  Errors (user): fewer images than

@@ -4,6 +4,7 @@
 #ifndef CORDS_TRAIN_STAGE_H
 #define CORDS_TRAIN_STAGE_H
 
+#include "data/image_queue.h"
 #include "dynamics/steady_state.h"
 #include "train/optimizer.h"
 #include "train/plan.h"
@@ -62,6 +63,7 @@ typedef struct {
   PetscReal spontaneous_weight;      /* of S; 0: no return phase */
   PetscReal slope_start, slope_step; /* stage 4: slope = max(0, start − step · epoch) */
   CordsRolloutSettings rollout;      /* the same for all stages */
+  CordsLoading loading;              /* the same, too */
   CordsGradientKind gradient;
   CordsEquilibriumSettings equilibrium;
 } CordsStageSettings;

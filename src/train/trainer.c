@@ -174,7 +174,9 @@ static PetscErrorCode BeginStage(Trainer *t, CordsModel previous, PetscBool load
                                  .samples = settings->samples,
                                  .augment = settings->augment,
                                  .mix = settings->mix,
-                                 .shuffle = PETSC_TRUE};
+                                 .shuffle = PETSC_TRUE,
+                                 .epochs = settings->epochs,
+                                 .loading = settings->loading};
   size_t image = (size_t)a->image_rows * a->image_columns * a->image_channels;
   double start_s = MPI_Wtime();
 
@@ -405,13 +407,16 @@ static PetscErrorCode LogTraffic(const Trainer *t)
 static PetscErrorCode RunStage(Trainer *t, PetscBool *stopped)
 {
   CordsProgress progress;
-  PetscBool due = PETSC_FALSE;
+  PetscBool due = PETSC_FALSE, ends;
 
   PetscFunctionBegin;
   *stopped = PETSC_FALSE;
   PetscCall(CordsProgressStart(&progress, CordsStageName(t->stage), t->state.update, t->updates));
   while (t->state.update < t->updates) {
     PetscCall(UpdateAndAgree(t, &progress, stopped, &due));
+    ends = (PetscBool)(*stopped || t->state.update == t->updates);
+    if (ends || t->state.batch == 0)
+      PetscCall(CordsLoaderLog(t->loader, CordsStageName(t->stage), t->state.update, ends));
     if (*stopped || due) PetscCall(Save(t));
     if (*stopped) break;
   }

@@ -37,26 +37,27 @@ static PetscInt Neurons(CordsTrial t)
 }
 
 /* The process's memory beside the rollout that is not there yet: what learning takes, inputs, states. */
-static double OtherBytes(CordsTrial t, PetscInt batch_local)
+static double OtherBytes(CordsTrial t, const CordsLoading *loading, PetscInt batch_local)
 {
   double states = 2.0 * Neurons(t);
 
-  return CordsPlanLearningBytes(t->system, batch_local, PETSC_MAX_INT) +
+  return CordsPlanLearningBytes(t->system, loading, batch_local, PETSC_MAX_INT) +
          CordsPlanInputBytes(t->system, t->cost.plan.images) + sizeof(float) * states;
 }
 
-static PetscErrorCode MakePlan(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
+static PetscErrorCode MakePlan(CordsTrial t, const CordsStageSettings *settings, PetscInt batch_local)
 {
   PetscFunctionBegin;
   t->cost.plan = CordsPlanFast(t->system, &t->task);
-  PetscCall(CordsPlanMake(t->system, &t->task, settings->memory_limit_bytes, OtherBytes(t, batch_local), &t->cost));
-  if (settings->plan.images > 0) t->cost.plan = settings->plan;
+  PetscCall(CordsPlanMake(t->system, &t->task, settings->rollout.memory_limit_bytes,
+                          OtherBytes(t, &settings->loading, batch_local), &t->cost));
+  if (settings->rollout.plan.images > 0) t->cost.plan = settings->rollout.plan;
   /* where memory is short, the ranks that share images still run the same blocks; the first has the largest tiles */
   PetscCallMPI(MPI_Bcast(&t->cost, sizeof t->cost, MPI_BYTE, 0, CordsSystemContext(t->system)->domain_comm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode CreateRollout(CordsTrial t, const CordsRolloutSettings *settings, PetscInt batch_local)
+static PetscErrorCode CreateRollout(CordsTrial t, const CordsStageSettings *settings, PetscInt batch_local)
 {
   const CordsArchitecture *a = &CordsSystemModel(t->system)->architecture;
   PetscInt images, neurons = Neurons(t);
@@ -65,7 +66,7 @@ static PetscErrorCode CreateRollout(CordsTrial t, const CordsRolloutSettings *se
   PetscCall(MakePlan(t, settings, batch_local));
   images = t->cost.plan.images;
   PetscCall(CordsInputCreate(t->system, images, &t->input));
-  PetscCall(CordsRolloutCreate(t->system, settings->name[0] ? settings->name : NULL, &t->cost.plan,
+  PetscCall(CordsRolloutCreate(t->system, settings->rollout.name[0] ? settings->rollout.name : NULL, &t->cost.plan,
                                PetscMax(t->task.steps, t->spontaneous_steps), PETSC_TRUE, &t->rollout));
   PetscCall(CordsArrayCreate(CORDS_F32, 1, neurons, &t->baseline));
   PetscCall(CordsArrayCreate(CORDS_F32, images, neurons, &t->state));
@@ -110,7 +111,7 @@ PetscErrorCode CordsTrialCreate(CordsContext context, CordsModel model, const Co
   t->return_steps = t->task.steps - t->stimulus_steps;
   CordsRampWeights(t->loss_steps, t->weights);
   PetscCall(CordsSystemCreateCut(context, model, settings->rollout.type, &t->system));
-  PetscCall(CreateRollout(t, &settings->rollout, batch_local));
+  PetscCall(CreateRollout(t, settings, batch_local));
   *trial = t;
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import shutil
 import tarfile
 import unittest
 
@@ -93,10 +94,14 @@ class Images(commands.Test):
         """Training and evaluation go on without two pictures, on any number of ranks, and list them."""
         data = write_folder(self.folder / "left_out",
                             spoilt=(("train", "ant", 3), ("train", "bee", 0), ("val", "bee", 2)))
-        losses = []
-        for ranks in (1, 2):
+        losses, logs = [], []
+        for ranks, threads in ((1, 0), (2, 2), (1, 3)):
             output = self.folder / f"left_out_{ranks}"
-            result = self.train("folder", data, output, ranks=ranks)
+            if output.exists():
+                shutil.rmtree(output)
+            result = self.train("folder", data, output, "-loader_threads", threads, ranks=ranks)
+            self.assertRegex(result.stdout, r"(?m)^loading: stage finetune, 2 epochs: waited [0-9.]+ s of [0-9.]+ s for "
+                             rf"images \([0-9.]+ %\), [0-9]+ images/s per core, decoding threads: {threads}$")
             self.assertIn("images left out: 2", result.stdout)
             self.assertIn("ant/3.jpg, is a truncated JPEG image: its end is missing; it is left out", result.stderr)
             lines = (output / "skipped_images.txt").read_text().splitlines()
@@ -104,10 +109,13 @@ class Images(commands.Test):
             self.assertTrue(lines[1].endswith("bee/0.jpg"))
             losses.append(numpy.genfromtxt(output / "log.csv", delimiter=",", names=True, dtype=None,
                                            encoding=None)["loss"])
+            logs.append((output / "log.csv").read_bytes())
         numpy.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+        self.assertEqual(logs[0], logs[2])  # any number of threads: the same bytes
         file = self.folder / "left_out.h5"
         result = self.good("evaluate", "-checkpoint", self.folder / "left_out_1/model.h5", "-dataset", "folder", "-data",
-                           data, "-output", file)
+                           data, "-output", file, "-loader_threads", 2)
+        self.assertRegex(result.stdout, r"(?m)^loading: waited .*, decoding threads: 2$")
         self.assertIn("images left out: 1", result.stdout)
         self.assertIn("on 11 images", result.stdout)
         with h5py.File(file) as results:
@@ -121,10 +129,14 @@ class Images(commands.Test):
 
     def test_strict(self):
         data = write_folder(self.folder / "strict", spoilt=(("train", "bee", 1),))
-        sentence = self.mistake("train", "-config", self.config, "-dataset", "folder", "-data", data, "-output",
-                                self.folder / "strict_run", "-strict_images")
-        self.assertIn("bee/1.jpg, is a truncated JPEG image", sentence)
-        self.assertIn("without -strict_images it is left out", sentence)
+        sentences = []
+        for threads in (0, 3):
+            sentence = self.mistake("train", "-config", self.config, "-dataset", "folder", "-data", data, "-output",
+                                    self.folder / f"strict_{threads}", "-strict_images", "-loader_threads", threads)
+            self.assertIn("bee/1.jpg, is a truncated JPEG image", sentence)
+            self.assertIn("without -strict_images it is left out", sentence)
+            sentences.append(sentence)
+        self.assertEqual(sentences[0], sentences[1])
 
     def test_imagenet(self):
         """The distributed form, and the same packed: the same losses; labels are ranks of WordNet ids."""

@@ -13,6 +13,15 @@ typedef struct {
   PetscInt batch;
 } Loading;
 
+static CordsLoading loading_options;
+
+static PetscErrorCode Configure(void)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsLoadingFromOptions(&loading_options));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 static PetscErrorCode Load(void *data)
 {
   Loading *l = data;
@@ -29,7 +38,8 @@ static PetscErrorCode Measure(CordsBench bench, CordsDataset dataset)
                                   .batch = IMAGES,
                                   .augment = PETSC_TRUE,
                                   .mix = PETSC_TRUE,
-                                  .shuffle = PETSC_TRUE};
+                                  .shuffle = PETSC_TRUE,
+                                  .loading = loading_options};
   CordsMeasurement m = {.benchmark = "loader", .limit = CORDS_LIMIT_NONE, .amount = IMAGES};
   Loading loading = {.batch = 0};
 
@@ -61,5 +71,8 @@ static PetscErrorCode Run(CordsBench bench)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-const CordsBenchmarkType cords_benchmark_loader = {
-    .name = "loader", .about = "augmented batches of images", .by_default = PETSC_TRUE, .run = Run};
+const CordsBenchmarkType cords_benchmark_loader = {.name = "loader",
+                                                   .about = "augmented batches of images",
+                                                   .by_default = PETSC_TRUE,
+                                                   .run = Run,
+                                                   .configure = Configure};

@@ -114,7 +114,8 @@ static void TestResized(void **state)
   float input[IDX_PIXELS], expected[ROWS * COLUMNS], work[IDX_ROWS * COLUMNS];
   PetscInt label;
 
-  SupportCall(CordsResizeCreate(IDX_ROWS, IDX_COLUMNS, ROWS, COLUMNS, &resize));
+  resize = CordsResizeCreate(IDX_ROWS, IDX_COLUMNS, ROWS, COLUMNS);
+  assert_non_null(resize);
   SupportCall(CordsLoaderCreate(&alone, dataset, &settings, &loader));
   SupportCall(CordsLoaderRead(loader, 0, 0, images, labels, NULL));
   for (int i = 0; i < IDX_IMAGES; i++) {
@@ -124,7 +125,7 @@ static void TestResized(void **state)
     SupportCall(CordsLoaderImage(dataset, i, ROWS, COLUMNS, image, &label));
     assert_memory_equal(image, images + i * ROWS * COLUMNS, sizeof image);
   }
-  SupportCall(CordsResizeDestroy(&resize));
+  CordsResizeDestroy(&resize);
   SupportCall(CordsLoaderDestroy(&loader));
   SupportCall(CordsDatasetDestroy(&dataset));
 }
@@ -204,7 +205,8 @@ static void TestRanks(void **state)
 {
   enum { SIDE = 9 };
   const char *names[] = {"mnist", "fashion_mnist"};
-  CordsLoaderSettings settings = {SIDE, SIDE, 4, 0, PETSC_TRUE, PETSC_TRUE, PETSC_TRUE};
+  CordsLoaderSettings settings = {
+      .rows = SIDE, .columns = SIDE, .batch = 4, .augment = PETSC_TRUE, .mix = PETSC_TRUE, .shuffle = PETSC_TRUE};
   float one[4 * SIDE * SIDE], many[4 * SIDE * SIDE], one_labels[4 * CLASSES], many_labels[4 * CLASSES];
   CordsSample one_samples[4], many_samples[4];
 
@@ -235,7 +237,12 @@ static void TestRealRanks(void **state)
 {
   CordsDataset dataset = OpenSmall("fashion_mnist");
   CordsContextData context = support_context;
-  CordsLoaderSettings settings = {IDX_ROWS, IDX_COLUMNS, IDX_IMAGES, 0, PETSC_TRUE, PETSC_TRUE, PETSC_TRUE};
+  CordsLoaderSettings settings = {.rows = IDX_ROWS,
+                                  .columns = IDX_COLUMNS,
+                                  .batch = IDX_IMAGES,
+                                  .augment = PETSC_TRUE,
+                                  .mix = PETSC_TRUE,
+                                  .shuffle = PETSC_TRUE};
   float whole[IDX_IMAGES * IDX_PIXELS], labels[IDX_IMAGES * CLASSES];
   float mine[IDX_IMAGES * IDX_PIXELS] = {0}, gathered[IDX_IMAGES * IDX_PIXELS];
   CordsSample samples[IDX_IMAGES];
@@ -249,6 +256,54 @@ static void TestRealRanks(void **state)
   SupportCall(CordsLoaderRead(loader, 2, 0, mine + start * IDX_PIXELS, labels, NULL));
   MPI_Allreduce(mine, gathered, IDX_IMAGES * IDX_PIXELS, MPI_FLOAT, MPI_SUM, context.comm);
   for (int i = 0; i < IDX_IMAGES * IDX_PIXELS; i++) assert_true(gathered[i] == whole[i]);
+  SupportCall(CordsLoaderDestroy(&loader));
+  SupportCall(CordsDatasetDestroy(&dataset));
+}
+
+/* Batches one after the other over epochs, with threads and without, and going on in the middle of an epoch. */
+static void TestThreads(void **state)
+{
+  enum { BATCHES = 2, EPOCHS = 3, NUMBERS = BATCHES * EPOCHS * 4 * IDX_PIXELS };
+  CordsDataset dataset = OpenSmall("fashion_mnist");
+  CordsLoaderSettings settings = Settings(4);
+  float *want = calloc(2 * NUMBERS, sizeof *want), *got = want + NUMBERS, labels[4 * CLASSES];
+
+  settings.augment = settings.mix = settings.shuffle = PETSC_TRUE;
+  for (PetscInt threads = 0; threads <= 3; threads++) {
+    for (PetscInt start = 0; start < BATCHES * EPOCHS; start++) {
+      CordsContextData context = Alone(1, 2);
+      CordsLoader loader;
+      settings.loading = (CordsLoading){.threads = threads, .prefetch = 1 + start % 3};
+      settings.epochs = threads == 2 ? 0 : EPOCHS;
+      SupportCall(CordsLoaderCreate(&context, dataset, &settings, &loader));
+      for (PetscInt k = start; k < BATCHES * EPOCHS; k++) {
+        float *images = (threads + start ? got : want) + k * 4 * IDX_PIXELS;
+        SupportCall(CordsLoaderRead(loader, k / BATCHES, k % BATCHES, images, labels, NULL));
+      }
+      if (threads + start)
+        assert_memory_equal(got + start * 4 * IDX_PIXELS, want + start * 4 * IDX_PIXELS,
+                            (size_t)(BATCHES * EPOCHS - start) * 4 * IDX_PIXELS * sizeof *want);
+      SupportCall(CordsLoaderDestroy(&loader));
+    }
+  }
+  free(want);
+  SupportCall(CordsDatasetDestroy(&dataset));
+}
+
+/* Nothing is made beyond the last epoch. */
+static void TestLastEpoch(void **state)
+{
+  CordsDataset dataset = OpenSmall("mnist");
+  CordsContextData alone = Alone(0, 1);
+  CordsLoaderSettings settings = Settings(4);
+  float images[4 * IDX_PIXELS], labels[4 * CLASSES];
+  CordsLoader loader;
+
+  settings.epochs = 2;
+  settings.loading = (CordsLoading){.threads = 2, .prefetch = 4};
+  SupportCall(CordsLoaderCreate(&alone, dataset, &settings, &loader));
+  for (PetscInt k = 0; k < 4; k++) SupportCall(CordsLoaderRead(loader, k / 2, k % 2, images, labels, NULL));
+  assert_int_equal(CordsLoaderGetStatistics(loader).made, 2 * IDX_IMAGES);
   SupportCall(CordsLoaderDestroy(&loader));
   SupportCall(CordsDatasetDestroy(&dataset));
 }
@@ -352,9 +407,10 @@ static void TestErrors(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestShare),   cmocka_unit_test(TestPlain), cmocka_unit_test(TestResized),
-    cmocka_unit_test(TestShuffle), cmocka_unit_test(TestRanks), cmocka_unit_test(TestRealRanks),
-    cmocka_unit_test(TestMix),     cmocka_unit_test(TestNoMix), cmocka_unit_test(TestErrors),
+    cmocka_unit_test(TestShare),   cmocka_unit_test(TestPlain),     cmocka_unit_test(TestResized),
+    cmocka_unit_test(TestShuffle), cmocka_unit_test(TestRanks),     cmocka_unit_test(TestRealRanks),
+    cmocka_unit_test(TestThreads), cmocka_unit_test(TestLastEpoch), cmocka_unit_test(TestMix),
+    cmocka_unit_test(TestNoMix),   cmocka_unit_test(TestErrors),
 };
 
 SUPPORT_MAIN(tests)

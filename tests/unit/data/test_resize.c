@@ -11,11 +11,12 @@ static void Resize(PetscInt rows_in, PetscInt columns_in, PetscInt rows_out, Pet
   CordsResize resize;
   float *work;
 
-  SupportCall(CordsResizeCreate(rows_in, columns_in, rows_out, columns_out, &resize));
+  resize = CordsResizeCreate(rows_in, columns_in, rows_out, columns_out);
+  assert_non_null(resize);
   work = malloc(CordsResizeWorkSize(resize, channels) * sizeof *work);
   CordsResizeApply(resize, channels, input, output, work);
   free(work);
-  SupportCall(CordsResizeDestroy(&resize));
+  CordsResizeDestroy(&resize);
 }
 
 /* 2 → 4: centres of the output at −1/4, 1/4, 3/4, 5/4 of the input's pixel numbers, the ends held:

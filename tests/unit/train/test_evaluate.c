@@ -9,6 +9,7 @@
 #include "train/objective.h"
 
 static const CordsRolloutSettings settings = {.type = CORDS_F32};
+static const CordsLoading loading = {.threads = 2, .prefetch = 2};
 
 static CordsModel Model(CordsForm form)
 {
@@ -55,7 +56,7 @@ static void TestRecurrent(void **state)
   float image[128], labels[10];
   CordsEvaluation e;
 
-  SupportCall(CordsEvaluate(&support_context, model, &settings, dataset, 0, &e));
+  SupportCall(CordsEvaluate(&support_context, model, &settings, &loading, dataset, 0, &e));
   assert_int_equal(e.steps, a->stimulus_steps);
   assert_int_equal(e.images, IDX_IMAGES);
   for (PetscInt k = 0; k < IDX_IMAGES; k++) {
@@ -88,7 +89,7 @@ static void CheckParts(CordsForm form, PetscInt64 images)
   PetscInt64 start = 0;
   CordsEvaluation e;
 
-  SupportCall(CordsEvaluate(&support_context, model, &settings, dataset, images, &e));
+  SupportCall(CordsEvaluate(&support_context, model, &settings, &loading, dataset, images, &e));
   assert_int_equal(e.images, images);
   for (PetscInt64 k = 0; k < e.count; k++) numbers[0] += e.predicted[k] == e.label[k];
   numbers[1] = (double)e.count;
@@ -115,7 +116,7 @@ static PetscErrorCode TooMany(CordsModel model, CordsDataset dataset)
 {
   CordsEvaluation e;
 
-  return CordsEvaluate(&support_context, model, &settings, dataset, IDX_IMAGES + 1, &e);
+  return CordsEvaluate(&support_context, model, &settings, &loading, dataset, IDX_IMAGES + 1, &e);
 }
 
 static void TestTooMany(void **state)
