@@ -11,10 +11,10 @@ set -euo pipefail
 packages_build=(cmake ninja-build gcc libc6-dev pkg-config git
   openmpi-bin libopenmpi-dev petsc-dev slepc-dev libscalapack-openmpi-dev libhdf5-openmpi-dev
   libdnnl-dev libopenblas-dev zlib1g-dev libssl-dev librandom123-dev
-  libturbojpeg0-dev libpng-dev libarchive-dev)
+  libjpeg62-turbo-dev libpng-dev libarchive-dev)
 packages_demo=(dataset-fashion-mnist snakemake python3 python3-h5py python3-numpy python3-scipy
   python3-matplotlib python3-pil python3-jinja2 python3-yaml python3-jsonschema)
-packages_test=(libcmocka-dev slurmctld slurmd slurm-client munge procps mount)
+packages_test=(libcmocka-dev libturbojpeg0-dev slurmctld slurmd slurm-client munge procps mount)
 packages_bench=(python3 python3-torch python3-torchvision python3-h5py python3-numpy)
 packages_digits=(npm)
 

@@ -14,6 +14,9 @@ static const struct {
               {"II*\0", 4, "a TIFF image"},         {"MM\0*", 4, "a TIFF image"},  {"\x1f\x8b", 2, "a gzip file"},
               {"\0\0\0\x0cjP  ", 8, "a JPEG 2000"}, {"<", 1, "text, like a page"}, {"PK", 2, "a zip file"}};
 
+/* MARGIN: pixels around a box that have to be decoded, because colours of coarser resolution are interpolated. */
+enum { SHRINK_MAX = 8, MARGIN = 2 };
+
 typedef enum { KIND_NONE, KIND_JPEG, KIND_PNG } Kind;
 
 static Kind FindKind(size_t length, const uint8_t *bytes, char problem[CORDS_DECODE_PROBLEM])
@@ -46,7 +49,7 @@ static PetscBool CheckSize(const CordsDecodeSize *size, char problem[CORDS_DECOD
   return PETSC_FALSE;
 }
 
-PetscBool CordsDecodeSizes(size_t length, const uint8_t *bytes, PetscInt side_min, CordsDecodeSize *size,
+PetscBool CordsDecodeSizes(size_t length, const uint8_t *bytes, CordsDecodeSize *size,
                            char problem[CORDS_DECODE_PROBLEM])
 {
   Kind kind;
@@ -61,10 +64,48 @@ PetscBool CordsDecodeSizes(size_t length, const uint8_t *bytes, PetscInt side_mi
   if (kind == KIND_NONE) return PETSC_FALSE;
   if (!(kind == KIND_JPEG ? CordsJpegSize : CordsPngSize)(length, bytes, size, problem)) return PETSC_FALSE;
   if (!CheckSize(size, problem)) return PETSC_FALSE;
-  size->rows_scaled = size->rows;
-  size->columns_scaled = size->columns;
-  if (kind == KIND_JPEG && side_min > 0) CordsJpegScale(side_min, size);
+  size->shrink = 1;
+  size->region = (CordsBox){.row_count = size->rows, .column_count = size->columns};
   return PETSC_TRUE;
+}
+
+/* Half of that is not enough for the picture. */
+static PetscInt FindShrink(const CordsBox *box, PetscInt out_rows, PetscInt out_columns)
+{
+  PetscInt shrink = 1;
+
+  while (shrink < SHRINK_MAX && box->row_count / (2 * shrink) >= out_rows &&
+         box->column_count / (2 * shrink) >= out_columns)
+    shrink *= 2;
+  return shrink;
+}
+
+/* One side of a region: where it starts, a multiple of step / shrink, and how long it is. */
+static void FindSide(PetscInt start, PetscInt count, PetscInt side, PetscInt shrink, PetscInt step,
+                     PetscInt *region_start, PetscInt *region_count)
+{
+  PetscInt end = PetscMin((start + count + shrink - 1) / shrink + MARGIN, (side + shrink - 1) / shrink);
+
+  *region_start = PetscMax(start / shrink - MARGIN, 0);
+  *region_start -= *region_start % PetscMax(step / shrink, 1);
+  *region_count = end - *region_start;
+}
+
+void CordsDecodeRestrict(const CordsBox *box, PetscInt out_rows, PetscInt out_columns, PetscBool scaled,
+                         CordsDecodeSize *size, CordsImagePart *part)
+{
+  CordsBox *region = &size->region;
+
+  if (size->columns_step > 0) {
+    if (scaled) size->shrink = FindShrink(box, out_rows, out_columns);
+    FindSide(box->row_start, box->row_count, size->rows, size->shrink, 1, &region->row_start, &region->row_count);
+    FindSide(box->column_start, box->column_count, size->columns, size->shrink, size->columns_step,
+             &region->column_start, &region->column_count);
+  }
+  *part = (CordsImagePart){.row_start = (double)box->row_start / size->shrink - region->row_start,
+                           .row_count = (double)box->row_count / size->shrink,
+                           .column_start = (double)box->column_start / size->shrink - region->column_start,
+                           .column_count = (double)box->column_count / size->shrink};
 }
 
 PetscBool CordsDecode(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, PetscInt channels,

@@ -15,7 +15,8 @@
 #ifndef CORDS_DATA_DECODE_H
 #define CORDS_DATA_DECODE_H
 
-#include <petscsys.h>
+#include "core/box.h"
+#include "data/image.h"
 
 #include <stdint.h>
 
@@ -28,16 +29,26 @@ enum {
 
 typedef struct {
   PetscInt rows, columns; /* in the file */
-  PetscInt rows_scaled, columns_scaled;
+  PetscInt shrink;        /* 1, 2, 4 or 8: sides are decoded to 1/shrink of that, rounded up */
+  CordsBox region;        /* of the shrunk image: what is decoded */
+  PetscInt columns_step;  /* of the file, a region begins at a multiple of it; 0: the image is decoded as a whole */
 } CordsDecodeSize;
 
-/* The size of an image, from its header.  scaled: the size in which CordsDecode gives it when its shorter side must
-   keep at least side_min pixels (0: full size): JPEG decodes to 1/8 .. 7/8 in less time.
+/* The size of an image, from its header: the region is the whole image.
    False: problem says why the image is refused. */
-PetscBool CordsDecodeSizes(size_t length, const uint8_t *bytes, PetscInt side_min, CordsDecodeSize *size,
+PetscBool CordsDecodeSizes(size_t length, const uint8_t *bytes, CordsDecodeSize *size,
                            char problem[CORDS_DECODE_PROBLEM]);
 
-/* The pixels [row][column][channel] of rows_scaled × columns_scaled (size is what CordsDecodeSizes has returned);
+/* Decode no more than a box of the image (in pixels of the file) needs for a picture of out_rows × out_columns: a
+   region with a little more on each side, so that the pixels of the box are those of the whole image; JPEG only, the
+   rest of the image is then neither looked at nor checked but for its end.  scaled: shrunk to 1/2, 1/4 or 1/8, the
+   smallest at which the box still has at least out_rows × out_columns pixels.  Shrinking takes means of blocks of
+   pixels (by their low cosines), so what is resized from it differs a little: on photographs by about 1 of 255 in the
+   mean, more at hard edges.  part: where the box is in the region, in its pixels. */
+void CordsDecodeRestrict(const CordsBox *box, PetscInt out_rows, PetscInt out_columns, PetscBool scaled,
+                         CordsDecodeSize *size, CordsImagePart *part);
+
+/* The pixels [row][column][channel] of the region (size is what CordsDecodeSizes has returned, restricted or not);
    channels: 1 (grey) or 3 (RGB).  False: problem says why, and the pixels hold anything. */
 PetscBool CordsDecode(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, PetscInt channels,
                       uint8_t *pixels, char problem[CORDS_DECODE_PROBLEM]);

@@ -1,53 +1,113 @@
-/* JPEG by libjpeg-turbo's own interface (TurboJPEG), which returns from every error. */
+/* JPEG by libjpeg-turbo's interface of scan lines, which decodes a part of an image, shrunk if wanted.  Every error and
+   every warning but one returns through setjmp. */
 #include "data/decode_private.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <turbojpeg.h>
 
-static void Refuse(tjhandle handle, char problem[CORDS_DECODE_PROBLEM])
+#include <jpeglib.h> /* wants stdio.h before it */
+
+#include <jerror.h>
+
+enum {
+  SCANS_MAX = 500, /* a progressive image of thousands of scans would take minutes */
+  LINES = 16       /* that are asked for at once */
+};
+
+typedef struct {
+  struct jpeg_decompress_struct jpeg;
+  struct jpeg_error_mgr errors;
+  struct jpeg_progress_mgr progress;
+  jmp_buf back;
+  char *problem;
+  uint8_t *colour; /* where the region goes */
+  uint8_t *inks;   /* of the region, where the image has four */
+} Reading;
+
+static void Fail(j_common_ptr jpeg)
 {
-  snprintf(problem, CORDS_DECODE_PROBLEM, "is a JPEG image that cannot be decoded: %s",
-           handle ? tjGetErrorStr2(handle) : "out of memory");
+  Reading *reading = jpeg->client_data;
+  char text[JMSG_LENGTH_MAX];
+
+  jpeg->err->format_message(jpeg, text);
+  snprintf(reading->problem, CORDS_DECODE_PROBLEM, "is a JPEG image that cannot be decoded: %s", text);
+  longjmp(reading->back, 1);
 }
 
-static PetscBool ReadHeader(tjhandle handle, size_t length, const uint8_t *bytes, int *columns, int *rows, int *colours)
+/* Level −1 is a warning: the image is damaged.  Bytes between segments do not touch the pixels, and other readers pass
+   over them. */
+static void Tell(j_common_ptr jpeg, int level)
 {
-  int sampling;
+  if (level < 0 && jpeg->err->msg_code != JWRN_EXTRANEOUS_DATA) Fail(jpeg);
+}
 
-  *columns = *rows = 0;
-  return (PetscBool)(handle && !tjDecompressHeader3(handle, bytes, length, columns, rows, &sampling, colours));
+static void CountScans(j_common_ptr jpeg)
+{
+  Reading *reading = jpeg->client_data;
+
+  if (reading->jpeg.input_scan_number <= SCANS_MAX) return;
+  snprintf(reading->problem, CORDS_DECODE_PROBLEM, "is a JPEG image of more than %d scans", SCANS_MAX);
+  longjmp(reading->back, 1);
+}
+
+static void Begin(char *problem, Reading *reading)
+{
+  memset(reading, 0, sizeof *reading);
+  reading->problem = problem;
+  reading->jpeg.client_data = reading;
+  reading->jpeg.err = jpeg_std_error(&reading->errors);
+  reading->errors.error_exit = Fail;
+  reading->errors.emit_message = Tell;
+  reading->progress.progress_monitor = CountScans;
+}
+
+static void End(Reading *reading)
+{
+  jpeg_destroy_decompress(&reading->jpeg);
+  free(reading->inks);
+}
+
+/* Called under setjmp, as all Read... */
+static void ReadHeader(Reading *reading, size_t length, const uint8_t *bytes)
+{
+  jpeg_create_decompress(&reading->jpeg);
+  reading->jpeg.progress = &reading->progress;
+  jpeg_mem_src(&reading->jpeg, bytes, length);
+  jpeg_read_header(&reading->jpeg, TRUE);
+}
+
+/* libjpeg-turbo cuts lines at the columns of its blocks (those of all colours together). */
+static PetscInt ColumnsStep(const struct jpeg_decompress_struct *jpeg)
+{
+  return DCTSIZE * (jpeg->num_components > 1 ? jpeg->max_h_samp_factor : 1);
+}
+
+static void ReadSize(Reading *reading, size_t length, const uint8_t *bytes, CordsDecodeSize *size)
+{
+  ReadHeader(reading, length, bytes);
+  size->rows = (PetscInt)reading->jpeg.image_height;
+  size->columns = (PetscInt)reading->jpeg.image_width;
+  size->columns_step = ColumnsStep(&reading->jpeg);
+}
+
+static PetscBool SizeGuarded(Reading *reading, size_t length, const uint8_t *bytes, CordsDecodeSize *size)
+{
+  if (setjmp(reading->back)) return PETSC_FALSE;
+  ReadSize(reading, length, bytes, size);
+  return PETSC_TRUE;
 }
 
 PetscBool CordsJpegSize(size_t length, const uint8_t *bytes, CordsDecodeSize *size, char problem[CORDS_DECODE_PROBLEM])
 {
-  tjhandle handle = tjInitDecompress();
-  int columns, rows, colours;
-  PetscBool good = ReadHeader(handle, length, bytes, &columns, &rows, &colours);
+  Reading reading;
+  PetscBool good;
 
-  if (!good) Refuse(handle, problem);
-  if (good && columns < 1 && rows < 1) {
-    snprintf(problem, CORDS_DECODE_PROBLEM, "is a JPEG image that cannot be decoded: it ends before its size");
-    good = PETSC_FALSE;
-  }
-  size->rows = rows;
-  size->columns = columns;
-  if (handle) tjDestroy(handle);
+  Begin(problem, &reading);
+  good = SizeGuarded(&reading, length, bytes, size);
+  End(&reading);
   return good;
-}
-
-void CordsJpegScale(PetscInt side_min, CordsDecodeSize *size)
-{
-  int count = 0;
-  tjscalingfactor *factors = tjGetScalingFactors(&count);
-
-  for (int i = 0; factors && i < count; i++) {
-    PetscInt rows = TJSCALED(size->rows, factors[i]), columns = TJSCALED(size->columns, factors[i]);
-    if (rows >= size->rows_scaled || PetscMin(rows, columns) < side_min) continue;
-    size->rows_scaled = rows;
-    size->columns_scaled = columns;
-  }
 }
 
 /* Adobe's programs store CMYK inverted and say who they are in segment APP14.  Segments in front of the first scan: FF,
@@ -75,24 +135,58 @@ static PetscBool HasEnd(size_t length, const uint8_t *bytes)
   return PETSC_FALSE;
 }
 
-/* Warnings that do not touch the pixels, and that other readers pass over. */
-static PetscBool IsHarmless(tjhandle handle)
+static PetscBool HasInks(const struct jpeg_decompress_struct *jpeg)
 {
-  return (PetscBool)(tjGetErrorCode(handle) == TJERR_WARNING && strstr(tjGetErrorStr2(handle), "extraneous bytes"));
+  return (PetscBool)(jpeg->jpeg_color_space == JCS_CMYK || jpeg->jpeg_color_space == JCS_YCCK);
 }
 
-/* LIMITSCANS: a progressive image of thousands of scans would take minutes. */
-static PetscBool Decompress(tjhandle handle, size_t length, const uint8_t *bytes, const CordsDecodeSize *size,
-                            int format, uint8_t *pixels, char problem[CORDS_DECODE_PROBLEM])
+/* Lines of `channels` bytes a pixel, those of the region. */
+static void ReadLines(Reading *reading, const CordsBox *region, size_t channels, uint8_t *pixels)
 {
-  int failed = tjDecompress2(handle, bytes, length, pixels, (int)size->columns_scaled, 0, (int)size->rows_scaled,
-                             format, TJFLAG_LIMITSCANS | TJFLAG_ACCURATEDCT);
+  struct jpeg_decompress_struct *jpeg = &reading->jpeg;
+  size_t line = (size_t)region->column_count * channels;
 
-  if (failed && !IsHarmless(handle)) {
-    Refuse(handle, problem);
-    return PETSC_FALSE;
+  if (region->row_start > 0) jpeg_skip_scanlines(jpeg, (JDIMENSION)region->row_start);
+  for (PetscInt row = 0; row < region->row_count;) {
+    JSAMPROW lines[LINES];
+    PetscInt count = PetscMin(LINES, region->row_count - row);
+    for (PetscInt i = 0; i < count; i++) lines[i] = pixels + (size_t)(row + i) * line;
+    row += (PetscInt)jpeg_read_scanlines(jpeg, lines, (JDIMENSION)count);
   }
-  return PETSC_TRUE;
+}
+
+static void Refuse(Reading *reading, const char *sentence)
+{
+  snprintf(reading->problem, CORDS_DECODE_PROBLEM, "%s", sentence);
+  longjmp(reading->back, 1);
+}
+
+/* The region as RGB, or four inks; a grey image has three equal channels. */
+static void ReadPixels(Reading *reading, const CordsDecodeSize *size, uint8_t *pixels)
+{
+  struct jpeg_decompress_struct *jpeg = &reading->jpeg;
+  const CordsBox *region = &size->region;
+  JDIMENSION start = (JDIMENSION)region->column_start, count = (JDIMENSION)region->column_count;
+
+  jpeg->out_color_space = HasInks(jpeg) ? JCS_CMYK : JCS_RGB;
+  jpeg->dct_method = JDCT_ISLOW;
+  jpeg->scale_num = 1;
+  jpeg->scale_denom = (unsigned)size->shrink;
+  jpeg_start_decompress(jpeg);
+  if (count < jpeg->output_width) jpeg_crop_scanline(jpeg, &start, &count);
+  if (start != (JDIMENSION)region->column_start || count != (JDIMENSION)region->column_count ||
+      count != jpeg->output_width || (JDIMENSION)(region->row_start + region->row_count) > jpeg->output_height)
+    Refuse(reading, "has changed its size");
+  ReadLines(reading, region, HasInks(jpeg) ? 4 : 3, pixels);
+}
+
+static void CheckHeader(Reading *reading, size_t length, const uint8_t *bytes, const CordsDecodeSize *size)
+{
+  ReadHeader(reading, length, bytes);
+  if ((PetscInt)reading->jpeg.image_width != size->columns || (PetscInt)reading->jpeg.image_height != size->rows ||
+      ColumnsStep(&reading->jpeg) != size->columns_step)
+    Refuse(reading, "has changed its size");
+  if (!HasEnd(length, bytes)) Refuse(reading, "is a truncated JPEG image: its end is missing");
 }
 
 static void ConvertCmyk(size_t pixels, PetscBool inverted, const uint8_t *cmyk, uint8_t *colour)
@@ -104,56 +198,52 @@ static void ConvertCmyk(size_t pixels, PetscBool inverted, const uint8_t *cmyk, 
     }
 }
 
-/* Colours in four inks: decoded beside the pixels. */
-static PetscBool DecodeCmyk(tjhandle handle, size_t length, const uint8_t *bytes, const CordsDecodeSize *size,
-                            uint8_t *colour, char problem[CORDS_DECODE_PROBLEM])
+static void ReadColour(Reading *reading, size_t length, const uint8_t *bytes, const CordsDecodeSize *size)
 {
-  size_t pixels = (size_t)size->rows_scaled * (size_t)size->columns_scaled;
-  uint8_t *cmyk = malloc(4 * pixels);
-  PetscBool good = PETSC_FALSE;
+  size_t pixels = (size_t)CordsBoxPixels(&size->region);
 
-  if (!cmyk)
-    snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  else
-    good = Decompress(handle, length, bytes, size, TJPF_CMYK, cmyk, problem);
-  if (good) ConvertCmyk(pixels, IsAdobe(length, bytes), cmyk, colour);
-  free(cmyk);
+  CheckHeader(reading, length, bytes, size);
+  if (!HasInks(&reading->jpeg)) {
+    ReadPixels(reading, size, reading->colour);
+    return;
+  }
+  reading->inks = malloc(4 * pixels);
+  if (!reading->inks) Refuse(reading, "does not fit into memory");
+  ReadPixels(reading, size, reading->inks);
+  ConvertCmyk(pixels, IsAdobe(length, bytes), reading->inks, reading->colour);
+}
+
+static PetscBool ColourGuarded(Reading *reading, size_t length, const uint8_t *bytes, const CordsDecodeSize *size)
+{
+  if (setjmp(reading->back)) return PETSC_FALSE;
+  ReadColour(reading, length, bytes, size);
+  return PETSC_TRUE;
+}
+
+static PetscBool DecodeColour(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, uint8_t *colour,
+                              char problem[CORDS_DECODE_PROBLEM])
+{
+  Reading reading;
+  PetscBool good;
+
+  Begin(problem, &reading);
+  reading.colour = colour;
+  good = ColourGuarded(&reading, length, bytes, size);
+  End(&reading);
   return good;
 }
 
-/* As RGB; a grey image has three equal channels. */
-static PetscBool DecodeColour(tjhandle handle, size_t length, const uint8_t *bytes, const CordsDecodeSize *size,
-                              uint8_t *colour, char problem[CORDS_DECODE_PROBLEM])
+static PetscBool DecodeGrey(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, uint8_t *grey,
+                            char problem[CORDS_DECODE_PROBLEM])
 {
-  int columns, rows, colours;
-
-  if (!ReadHeader(handle, length, bytes, &columns, &rows, &colours)) {
-    Refuse(handle, problem);
-    return PETSC_FALSE;
-  }
-  if (columns != size->columns || rows != size->rows) {
-    snprintf(problem, CORDS_DECODE_PROBLEM, "has changed its size");
-    return PETSC_FALSE;
-  }
-  if (!HasEnd(length, bytes)) {
-    snprintf(problem, CORDS_DECODE_PROBLEM, "is a truncated JPEG image: its end is missing");
-    return PETSC_FALSE;
-  }
-  if (colours == TJCS_CMYK || colours == TJCS_YCCK) return DecodeCmyk(handle, length, bytes, size, colour, problem);
-  return Decompress(handle, length, bytes, size, TJPF_RGB, colour, problem);
-}
-
-static PetscBool DecodeGrey(tjhandle handle, size_t length, const uint8_t *bytes, const CordsDecodeSize *size,
-                            uint8_t *grey, char problem[CORDS_DECODE_PROBLEM])
-{
-  size_t pixels = (size_t)size->rows_scaled * (size_t)size->columns_scaled;
+  size_t pixels = (size_t)CordsBoxPixels(&size->region);
   uint8_t *colour = malloc(3 * pixels);
   PetscBool good = PETSC_FALSE;
 
   if (!colour)
     snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
   else
-    good = DecodeColour(handle, length, bytes, size, colour, problem);
+    good = DecodeColour(length, bytes, size, colour, problem);
   if (good) CordsDecodeGrey(pixels, colour, grey);
   free(colour);
   return good;
@@ -162,13 +252,5 @@ static PetscBool DecodeGrey(tjhandle handle, size_t length, const uint8_t *bytes
 PetscBool CordsJpegDecode(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, PetscInt channels,
                           uint8_t *pixels, char problem[CORDS_DECODE_PROBLEM])
 {
-  tjhandle handle = tjInitDecompress();
-  PetscBool good = PETSC_FALSE;
-
-  if (!handle)
-    Refuse(NULL, problem);
-  else
-    good = (channels == 1 ? DecodeGrey : DecodeColour)(handle, length, bytes, size, pixels, problem);
-  if (handle) tjDestroy(handle);
-  return good;
+  return (channels == 1 ? DecodeGrey : DecodeColour)(length, bytes, size, pixels, problem);
 }

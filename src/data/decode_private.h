@@ -1,5 +1,5 @@
-/* The two kinds of images behind data/decode.h.  Sizes fill rows and columns from the header; decoding checks that the
-   image still has the size that was agreed on.  False: problem says why. */
+/* The two kinds of images behind data/decode.h.  Sizes fill rows, columns and columns_step from the header; decoding
+   checks that the image still has the size that was agreed on.  False: problem says why. */
 #ifndef CORDS_DATA_DECODE_PRIVATE_H
 #define CORDS_DATA_DECODE_PRIVATE_H
 
@@ -8,9 +8,6 @@
 PetscBool CordsJpegSize(size_t length, const uint8_t *bytes, CordsDecodeSize *size, char problem[CORDS_DECODE_PROBLEM]);
 PetscBool CordsJpegDecode(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, PetscInt channels,
                           uint8_t *pixels, char problem[CORDS_DECODE_PROBLEM]);
-
-/* The smallest of libjpeg-turbo's sizes whose shorter side has at least side_min pixels. */
-void CordsJpegScale(PetscInt side_min, CordsDecodeSize *size);
 
 PetscBool CordsPngSize(size_t length, const uint8_t *bytes, CordsDecodeSize *size, char problem[CORDS_DECODE_PROBLEM]);
 PetscBool CordsPngDecode(size_t length, const uint8_t *bytes, const CordsDecodeSize *size, PetscInt channels,

@@ -56,7 +56,7 @@ static PetscErrorCode AutomaticThreads(PetscInt *threads)
 PetscErrorCode CordsLoadingFromOptions(CordsLoading *loading)
 {
   PetscFunctionBegin;
-  *loading = (CordsLoading){.threads = AUTOMATIC, .prefetch = 2};
+  *loading = (CordsLoading){.threads = AUTOMATIC, .prefetch = 2, .scaled = PETSC_TRUE};
   PetscCall(
       CordsOptionInt("-loader_threads",
                      "threads of each rank that decode images ahead; 0: none, -1: as many as there are processors "
@@ -64,6 +64,10 @@ PetscErrorCode CordsLoadingFromOptions(CordsLoading *loading)
                      "", AUTOMATIC, THREADS_MAX, &loading->threads));
   PetscCall(CordsOptionInt("-prefetch", "batches that these threads make ahead", "batches", 1, PREFETCH_MAX,
                            &loading->prefetch));
+  PetscCall(CordsOptionBool("-jpeg_scaling",
+                            "decode training images in JPEG to 1/2, 1/4 or 1/8 where the random box then still has the "
+                            "network's pixels; images differ a little from those decoded in full",
+                            &loading->scaled));
   if (loading->threads == AUTOMATIC) PetscCall(AutomaticThreads(&loading->threads));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -207,7 +211,7 @@ PetscErrorCode CordsImageQueueCreate(CordsDataset dataset, const CordsImageQueue
   PetscCall(PetscMalloc1((size_t)q->worker_count * q->work_size, &q->work));
   PetscCall(PetscCalloc1(q->worker_count, &q->readers));
   for (PetscInt k = 0; k < q->worker_count; k++)
-    PetscCall(CordsImageReaderCreate(dataset, settings->shape, settings->augment, &q->readers[k]));
+    PetscCall(CordsImageReaderCreate(dataset, settings->shape, settings->loading.scaled, &q->readers[k]));
   work.context = q;
   PetscCall(CordsPrefetchCreate(&work, settings->loading.threads, q->slot_count, &q->prefetch));
   PetscFunctionReturn(PETSC_SUCCESS);

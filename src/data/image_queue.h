@@ -15,9 +15,10 @@
 typedef struct {
   PetscInt threads;  /* that decode beside the rank's own */
   PetscInt prefetch; /* batches that they make ahead; at least 1 if there are threads */
+  PetscBool scaled;  /* JPEG is decoded smaller where the random box allows it (data/decode.h) */
 } CordsLoading;
 
-/* Declare and read -loader_threads and -prefetch.  Collective on PETSC_COMM_WORLD. */
+/* Declare and read -loader_threads, -prefetch and -jpeg_scaling.  Collective on PETSC_COMM_WORLD. */
 PetscErrorCode CordsLoadingFromOptions(CordsLoading *loading);
 
 /* Bytes of the images that wait: of `images` at most in a job, each of so many numbers. */

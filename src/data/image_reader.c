@@ -12,20 +12,20 @@ enum { ASPECT_MAX = 8 };
 struct _p_CordsImageReader {
   CordsDataset dataset;
   CordsImageShape shape;
-  PetscBool fast;
+  PetscBool scaled;
   CordsBytes file, pixels, work;
   CordsResize resize; /* for the sizes below, and NULL at first */
   PetscInt rows_in, columns_in, rows_out, columns_out;
 };
 
-PetscErrorCode CordsImageReaderCreate(CordsDataset dataset, CordsImageShape shape, PetscBool fast,
+PetscErrorCode CordsImageReaderCreate(CordsDataset dataset, CordsImageShape shape, PetscBool scaled,
                                       CordsImageReader *reader)
 {
   PetscFunctionBegin;
   PetscCall(PetscNew(reader));
   (*reader)->dataset = dataset;
   (*reader)->shape = shape;
-  (*reader)->fast = fast;
+  (*reader)->scaled = scaled;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -130,25 +130,26 @@ static PetscBool Fit(CordsImageReader r, const uint8_t *pixels, PetscInt rows, P
   return (PetscBool)(resized != NULL);
 }
 
-/* The file of image i decoded into the reader's pixels. */
-static PetscBool LoadFile(CordsImageReader r, CordsSample i, PetscInt side_min, CordsDecodeSize *size, PetscInt *label,
-                          char *problem)
+static PetscBool FetchFile(CordsImageReader r, CordsSample i, CordsDecodeSize *size, PetscInt *label, char *problem)
 {
-  if (!CordsDatasetFetch(r->dataset, i, &r->file, label, problem)) return PETSC_FALSE;
-  if (!CordsDecodeSizes(r->file.length, r->file.bytes, side_min, size, problem)) return PETSC_FALSE;
+  return (PetscBool)(CordsDatasetFetch(r->dataset, i, &r->file, label, problem) &&
+                     CordsDecodeSizes(r->file.length, r->file.bytes, size, problem));
+}
+
+/* The region of the file at hand, decoded into the reader's pixels. */
+static PetscBool DecodeFile(CordsImageReader r, const CordsDecodeSize *size, char *problem)
+{
   snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  if (!CordsBytesResize(&r->pixels,
-                        (size_t)size->rows_scaled * (size_t)size->columns_scaled * (size_t)r->shape.channels))
+  if (!CordsBytesResize(&r->pixels, (size_t)CordsBoxPixels(&size->region) * (size_t)r->shape.channels))
     return PETSC_FALSE;
   return CordsDecode(r->file.length, r->file.bytes, size, r->shape.channels, r->pixels.bytes, problem);
 }
 
-static PetscBool LoadFixed(CordsImageReader r, CordsSample i, CordsDecodeSize *size, PetscInt *label, char *problem)
+/* An image of a dataset of one size into the reader's pixels. */
+static PetscBool LoadFixed(CordsImageReader r, CordsSample i, PetscInt *label, char *problem)
 {
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(r->dataset);
 
-  size->rows_scaled = facts->rows;
-  size->columns_scaled = facts->columns;
   snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
   return (
       PetscBool)(CordsBytesResize(&r->pixels, (size_t)facts->rows * (size_t)facts->columns * (size_t)facts->channels) &&
@@ -157,43 +158,58 @@ static PetscBool LoadFixed(CordsImageReader r, CordsSample i, CordsDecodeSize *s
 
 static PetscBool ReadFile(CordsImageReader r, CordsSample i, float *image, PetscInt *label, char *problem)
 {
-  PetscInt side_min = r->fast ? (8 * PetscMax(r->shape.rows, r->shape.columns) + 3) / 7 : 0;
   CordsDecodeSize size;
 
-  if (!LoadFile(r, i, side_min, &size, label, problem)) return PETSC_FALSE;
+  if (!FetchFile(r, i, &size, label, problem) || !DecodeFile(r, &size, problem)) return PETSC_FALSE;
   snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  return Fit(r, r->pixels.bytes, size.rows_scaled, size.columns_scaled, image);
+  return Fit(r, r->pixels.bytes, size.rows, size.columns, image);
 }
 
 static PetscBool ReadFixed(CordsImageReader r, CordsSample i, float *image, PetscInt *label, char *problem)
 {
-  CordsDecodeSize size;
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(r->dataset);
   float *resized = NULL;
 
-  if (!LoadFixed(r, i, &size, label, problem)) return PETSC_FALSE;
+  if (!LoadFixed(r, i, label, problem)) return PETSC_FALSE;
   snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  if (SetResize(r, size.rows_scaled, size.columns_scaled, r->shape.rows, r->shape.columns))
-    resized = Resize(r, r->pixels.bytes, size.columns_scaled);
+  if (SetResize(r, facts->rows, facts->columns, r->shape.rows, r->shape.columns))
+    resized = Resize(r, r->pixels.bytes, facts->columns);
   for (size_t k = 0; resized && k < CordsImageSize(r->shape); k++) image[k] = resized[k];
   return (PetscBool)(resized != NULL);
+}
+
+/* What the random box needs of image i, in the reader's pixels of rows × columns; part: where it is in there. */
+static PetscBool LoadBox(CordsImageReader r, CordsSample i, CordsRandomKey key, PetscInt *rows, PetscInt *columns,
+                         CordsImagePart *part, PetscInt *label, char *problem)
+{
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(r->dataset);
+  const PetscBool fixed = (PetscBool)(facts->rows > 0);
+  CordsDecodeSize size = {.rows = facts->rows, .columns = facts->columns, .shrink = 1};
+  CordsBox box;
+
+  size.region = (CordsBox){.row_count = facts->rows, .column_count = facts->columns};
+  if (!(fixed ? LoadFixed(r, i, label, problem) : FetchFile(r, i, &size, label, problem))) return PETSC_FALSE;
+  box = CordsTrainingBox(CordsDatasetGetAugmentation(r->dataset), size.rows, size.columns, key);
+  CordsDecodeRestrict(&box, r->shape.rows, r->shape.columns, r->scaled, &size, part);
+  *rows = size.region.row_count;
+  *columns = size.region.column_count;
+  return (PetscBool)(fixed || DecodeFile(r, &size, problem));
 }
 
 PetscBool CordsImageReadTraining(CordsImageReader reader, CordsSample i, CordsRandomKey key, float *image,
                                  PetscInt *label, char problem[CORDS_DECODE_PROBLEM])
 {
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(reader->dataset);
-  CordsDecodeSize size;
+  PetscInt rows, columns;
+  CordsImagePart part;
 
   problem[0] = '\0';
   *label = 0;
-  if (!(facts->rows > 0 ? LoadFixed(reader, i, &size, label, problem) : LoadFile(reader, i, 0, &size, label, problem)))
-    return PETSC_FALSE;
+  if (!LoadBox(reader, i, key, &rows, &columns, &part, label, problem)) return PETSC_FALSE;
   snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  if (!CordsBytesResize(&reader->work,
-                        CordsTrainingImageWorkBytes(size.rows_scaled, size.columns_scaled, reader->shape)))
-    return PETSC_FALSE;
-  CordsTrainingImage(CordsDatasetGetAugmentation(reader->dataset), facts->mean, facts->deviation, size.rows_scaled,
-                     size.columns_scaled, reader->pixels.bytes, reader->shape, key, image, reader->work.bytes);
+  if (!CordsBytesResize(&reader->work, CordsTrainingImageWorkBytes(rows, columns, reader->shape))) return PETSC_FALSE;
+  CordsTrainingImage(CordsDatasetGetAugmentation(reader->dataset), facts->mean, facts->deviation, rows, columns,
+                     reader->pixels.bytes, &part, reader->shape, key, image, reader->work.bytes);
   problem[0] = '\0'; /* it stood ready for memory that is short */
   return PETSC_TRUE;
 }

@@ -11,9 +11,9 @@
 /* What one thread needs, kept from image to image. */
 typedef struct _p_CordsImageReader *CordsImageReader;
 
-/* For images of shape.rows × shape.columns with the dataset's channels.  fast: JPEG may be decoded smaller where that
-   is enough, to values that differ a little (training).  Not collective. */
-PetscErrorCode CordsImageReaderCreate(CordsDataset dataset, CordsImageShape shape, PetscBool fast,
+/* For images of shape.rows × shape.columns with the dataset's channels.  scaled: in CordsImageReadTraining JPEG is
+   decoded smaller where the random box allows it (CordsDecodeRestrict).  Not collective. */
+PetscErrorCode CordsImageReaderCreate(CordsDataset dataset, CordsImageShape shape, PetscBool scaled,
                                       CordsImageReader *reader);
 PetscErrorCode CordsImageReaderDestroy(CordsImageReader *reader);
 
@@ -23,8 +23,8 @@ PetscErrorCode CordsImageReaderDestroy(CordsImageReader *reader);
 PetscBool CordsImageRead(CordsImageReader reader, CordsSample i, float *image, PetscInt *label,
                          char problem[CORDS_DECODE_PROBLEM]);
 
-/* The same for training with an augmentation on bytes (data/training_image.h): read, decode, change as the key says;
-   image is normalised already. */
+/* The same for training with an augmentation on bytes (data/training_image.h): read, decode what the random box needs,
+   change as the key says; image is normalised already. */
 PetscBool CordsImageReadTraining(CordsImageReader reader, CordsSample i, CordsRandomKey key, float *image,
                                  PetscInt *label, char problem[CORDS_DECODE_PROBLEM]);
 

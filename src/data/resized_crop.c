@@ -22,28 +22,31 @@ typedef struct {
 
 enum { TRIES = 10, DRAWS = 4 };
 
-static PetscInt SideWidth(PetscInt in, PetscInt full)
+/* `length` pixels of a side, `in` at least partly, become `full`. */
+static PetscInt SideWidth(PetscInt in, double length, PetscInt full)
 {
-  double support = PetscMax((double)in / full, 1.0);
+  double support = PetscMax(length / full, 1.0);
 
   return PetscMin((PetscInt)ceil(2 * support) + 1, in);
 }
 
 static size_t SideBytes(PetscInt in, PetscInt full, PetscInt out)
 {
-  return (size_t)out * (sizeof(int32_t) + (size_t)SideWidth(in, full) * sizeof(float));
+  return (size_t)out * (sizeof(int32_t) + (size_t)SideWidth(in, in, full) * sizeof(float));
 }
 
-/* Outputs start .. start+out-1 of `full`, from `in` inputs.  Returns the end of the memory it took. */
-static char *MakeSide(PetscInt in, PetscInt full, PetscInt start, PetscInt out, char *memory, Side *side)
+/* Outputs start .. start+out-1 of `full`, from `length` pixels that begin `offset` after the first of `in` inputs.
+   Returns the end of the memory it took. */
+static char *MakeSide(PetscInt in, double offset, double length, PetscInt full, PetscInt start, PetscInt out,
+                      char *memory, Side *side)
 {
-  double scale = (double)in / full, support = PetscMax(scale, 1.0);
+  double scale = length / full, support = PetscMax(scale, 1.0);
 
-  side->width = SideWidth(in, full);
+  side->width = SideWidth(in, length, full);
   side->first = (int32_t *)memory;
   side->weight = (float *)(side->first + out);
   for (PetscInt i = 0; i < out; i++) {
-    double centre = scale * (start + i + .5), sum = 0;
+    double centre = offset + scale * (start + i + .5), sum = 0;
     float *weight = side->weight + (size_t)i * (size_t)side->width;
     PetscInt first = PetscMax((PetscInt)(centre - support + .5), 0);
     PetscInt end = PetscMin((PetscInt)(centre + support + .5), in);
@@ -141,18 +144,34 @@ static size_t LineLength(PetscInt columns, PetscInt channels)
   return (size_t)columns * (size_t)channels + 4;
 }
 
-/* The part `window` of the box's full_rows × full_columns picture. */
-static void ResizeWindow(const uint8_t *image, PetscInt columns, PetscInt channels, CordsBox box, PetscInt full_rows,
-                         PetscInt full_columns, CordsBox window, uint8_t *output, void *work)
+/* The pixels of one direction that are at least partly between start and start + count. */
+static void Cover(double start, double count, PetscInt side, PetscInt *first, PetscInt *covered)
+{
+  *first = (PetscInt)floor(start);
+  *covered = PetscMin((PetscInt)ceil(start + count), side) - *first;
+}
+
+/* The window of the part's full_rows × full_columns picture. */
+static void ResizeWindow(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels,
+                         const CordsImagePart *part, PetscInt full_rows, PetscInt full_columns, CordsBox window,
+                         uint8_t *output, void *work)
 {
   Side down, along;
-  size_t stride = (size_t)columns * (size_t)channels, length = (size_t)box.column_count * (size_t)channels;
-  const uint8_t *corner = image + (size_t)box.row_start * stride + (size_t)box.column_start * (size_t)channels;
+  CordsBox box;
+  size_t stride = (size_t)columns * (size_t)channels, length;
+  const uint8_t *corner;
   float *line = work;
-  char *memory = (char *)(line + LineLength(box.column_count, channels));
+  char *memory;
 
-  memory = MakeSide(box.row_count, full_rows, window.row_start, window.row_count, memory, &down);
-  MakeSide(box.column_count, full_columns, window.column_start, window.column_count, memory, &along);
+  Cover(part->row_start, part->row_count, rows, &box.row_start, &box.row_count);
+  Cover(part->column_start, part->column_count, columns, &box.column_start, &box.column_count);
+  length = (size_t)box.column_count * (size_t)channels;
+  corner = image + (size_t)box.row_start * stride + (size_t)box.column_start * (size_t)channels;
+  memory = (char *)(line + LineLength(box.column_count, channels));
+  memory = MakeSide(box.row_count, part->row_start - box.row_start, part->row_count, full_rows, window.row_start,
+                    window.row_count, memory, &down);
+  MakeSide(box.column_count, part->column_start - box.column_start, part->column_count, full_columns,
+           window.column_start, window.column_count, memory, &along);
   memset(line + length, 0, 4 * sizeof *line);
   for (PetscInt i = 0; i < window.row_count; i++) {
     SumLines(down.width, down.weight + (size_t)i * (size_t)down.width, length, stride,
@@ -169,11 +188,19 @@ size_t CordsResizedCropWorkBytes(PetscInt rows, PetscInt columns, PetscInt chann
          SideBytes(columns, out_columns, out_columns);
 }
 
+void CordsResizedPart(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels,
+                      const CordsImagePart *part, PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
+{
+  ResizeWindow(image, rows, columns, channels, part, out_rows, out_columns,
+               (CordsBox){.row_count = out_rows, .column_count = out_columns}, output, work);
+}
+
 void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, CordsBox box,
                       PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
 {
-  ResizeWindow(image, columns, channels, box, out_rows, out_columns,
-               (CordsBox){.row_count = out_rows, .column_count = out_columns}, output, work);
+  const CordsImagePart part = {box.row_start, box.row_count, box.column_start, box.column_count};
+
+  CordsResizedPart(image, rows, columns, channels, &part, out_rows, out_columns, output, work);
 }
 
 void CordsCentreSides(PetscInt rows, PetscInt columns, PetscInt shorter, PetscInt *new_rows, PetscInt *new_columns)
@@ -187,12 +214,12 @@ void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, P
 {
   PetscInt full_rows, full_columns;
   CordsBox window = {.row_count = out_rows, .column_count = out_columns};
+  const CordsImagePart whole = {.row_count = rows, .column_count = columns};
 
   CordsCentreSides(rows, columns, shorter, &full_rows, &full_columns);
   window.row_start = (PetscInt)nearbyint((full_rows - out_rows) / 2.0);
   window.column_start = (PetscInt)nearbyint((full_columns - out_columns) / 2.0);
-  ResizeWindow(image, columns, channels, (CordsBox){.row_count = rows, .column_count = columns}, full_rows,
-               full_columns, window, output, work);
+  ResizeWindow(image, rows, columns, channels, &whole, full_rows, full_columns, window, output, work);
 }
 
 /* The largest central box whose columns / rows are in the range. */

@@ -29,6 +29,10 @@ size_t CordsResizedCropWorkBytes(PetscInt rows, PetscInt columns, PetscInt chann
 void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, CordsBox box,
                       PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work);
 
+/* The same of a part of `image`, not empty; of pixels that are partly in it the whole takes part. */
+void CordsResizedPart(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels,
+                      const CordsImagePart *part, PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work);
+
 /* Sides of an image whose shorter side has become `shorter` pixels, the other in proportion, rounded down. */
 void CordsCentreSides(PetscInt rows, PetscInt columns, PetscInt shorter, PetscInt *new_rows, PetscInt *new_columns);
 

@@ -31,18 +31,22 @@ size_t CordsTrainingImageWorkBytes(PetscInt rows, PetscInt columns, CordsImageSh
   return PixelBytes(shape) + PetscMax(PetscMax(crop, operations), floats);
 }
 
+CordsBox CordsTrainingBox(const CordsAugmentation *augmentation, PetscInt rows, PetscInt columns, CordsRandomKey key)
+{
+  if (augmentation->crop.area_max > 0) return CordsCropDraw(&augmentation->crop, rows, columns, key);
+  return (CordsBox){.row_count = rows, .column_count = columns};
+}
+
 void CordsTrainingImage(const CordsAugmentation *augmentation, const float mean[], const float deviation[],
-                        PetscInt rows, PetscInt columns, const uint8_t *pixels, CordsImageShape shape,
-                        CordsRandomKey key, float *image, void *work)
+                        PetscInt rows, PetscInt columns, const uint8_t *pixels, const CordsImagePart *part,
+                        CordsImageShape shape, CordsRandomKey key, float *image, void *work)
 {
   static const float zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
   uint8_t *resized = work, *rest = resized + PixelBytes(shape);
-  CordsBox box = {.row_count = rows, .column_count = columns};
   PetscBool floats = (PetscBool)(augmentation->affine || augmentation->brightness > 0 || augmentation->contrast > 0 ||
                                  augmentation->elastic_alpha > 0);
 
-  if (augmentation->crop.area_max > 0) box = CordsCropDraw(&augmentation->crop, rows, columns, key);
-  CordsResizedCrop(pixels, rows, columns, shape.channels, box, shape.rows, shape.columns, resized, rest);
+  CordsResizedPart(pixels, rows, columns, shape.channels, part, shape.rows, shape.columns, resized, rest);
   CordsAugmentPixels(augmentation, shape, key, resized, rest);
   if (!floats) {
     CordsNormalisePixels(shape, mean, deviation, resized, image);

@@ -15,12 +15,17 @@ void CordsNormalisePixels(CordsImageShape shape, const float mean[], const float
 /* Bytes of work space (aligned for float) for images of up to rows × columns. */
 size_t CordsTrainingImageWorkBytes(PetscInt rows, PetscInt columns, CordsImageShape shape);
 
+/* The box of an image of rows × columns that the key draws; the whole image without random boxes.
+   key.sample is the number of the image, key.purpose CORDS_RANDOM_AUGMENT. */
+CordsBox CordsTrainingBox(const CordsAugmentation *augmentation, PetscInt rows, PetscInt columns, CordsRandomKey key);
+
 /* pixels  [row][column][channel], rows × columns of shape.channels
+   part    where that box is in these pixels, which may be a part of the image, decoded smaller (CordsDecodeRestrict)
    shape   of the network's image, one or three channels
-   key     key.sample is the number of the image, key.purpose CORDS_RANDOM_AUGMENT
+   key     that of the box
    image   normalised */
 void CordsTrainingImage(const CordsAugmentation *augmentation, const float mean[], const float deviation[],
-                        PetscInt rows, PetscInt columns, const uint8_t *pixels, CordsImageShape shape,
-                        CordsRandomKey key, float *image, void *work);
+                        PetscInt rows, PetscInt columns, const uint8_t *pixels, const CordsImagePart *part,
+                        CordsImageShape shape, CordsRandomKey key, float *image, void *work);
 
 #endif

@@ -72,7 +72,7 @@ static inline void CheckFolderContent(const char *folder, CordsSplit split)
     assert_int_equal(label, labels[i]);
     assert_int_equal(CordsDatasetLength(dataset, i, &label), file.length);
     assert_int_equal(label, labels[i]);
-    assert_true(CordsDecodeSizes(file.length, file.bytes, 0, &size, problem));
+    assert_true(CordsDecodeSizes(file.length, file.bytes, &size, problem));
     assert_int_equal(size.rows, rows[i]);
     assert_int_equal(size.columns, columns[i]);
     CordsDatasetWhere(dataset, i, sizeof where, where);

@@ -97,7 +97,7 @@ static inline void CheckImage(CordsDataset dataset, int i, int label, int k, con
   PetscInt got;
 
   if (!CordsDatasetFetch(dataset, i, &file, &got, problem)) fail_msg("image %d: %s", i, problem);
-  if (!CordsDecodeSizes(file.length, file.bytes, 0, &size, problem)) fail_msg("image %d: %s", i, problem);
+  if (!CordsDecodeSizes(file.length, file.bytes, &size, problem)) fail_msg("image %d: %s", i, problem);
   assert_int_equal(got, label);
   assert_int_equal(size.rows, 50 + k);
   CordsDatasetWhere(dataset, i, sizeof where, where);

@@ -29,22 +29,32 @@ static inline uint8_t *SupportImagePixels(int image, int rows, int columns, int 
   return pixels;
 }
 
-/* channels: 1 grey, 3 colour, 4 inks as Adobe stores them. */
-static inline SupportImage SupportJpeg(int image, int rows, int columns, int channels, int flags)
+/* Pixels [row][column][channel] as JPEG; channels: 1 grey, 3 colour, 4 inks as Adobe stores them; sampling of the
+   colours: TJSAMP_... */
+static inline SupportImage SupportJpegOf(const uint8_t *pixels, int rows, int columns, int channels, int sampling,
+                                         int quality, int flags)
 {
   const int formats[] = {0, TJPF_GRAY, 0, TJPF_RGB, TJPF_CMYK};
-  uint8_t *pixels = SupportImagePixels(image, rows, columns, channels), *packed = NULL;
+  uint8_t *packed = NULL;
   tjhandle handle = tjInitCompress();
   unsigned long length = 0;
   SupportImage made;
 
-  assert_int_equal(tjCompress2(handle, pixels, columns, 0, rows, formats[channels], &packed, &length,
-                               channels == 1 ? TJSAMP_GRAY : TJSAMP_444, 98, flags),
-                   0);
+  assert_int_equal(
+      tjCompress2(handle, pixels, columns, 0, rows, formats[channels], &packed, &length, sampling, quality, flags), 0);
   made = (SupportImage){malloc(length), length};
   memcpy(made.bytes, packed, length);
   tjFree(packed);
   tjDestroy(handle);
+  return made;
+}
+
+static inline SupportImage SupportJpeg(int image, int rows, int columns, int channels, int flags)
+{
+  uint8_t *pixels = SupportImagePixels(image, rows, columns, channels);
+  SupportImage made =
+      SupportJpegOf(pixels, rows, columns, channels, channels == 1 ? TJSAMP_GRAY : TJSAMP_444, 98, flags);
+
   free(pixels);
   return made;
 }

@@ -75,8 +75,11 @@ static PetscErrorCode Whole(void *data)
   Changing *c = data;
 
   PetscFunctionBegin;
-  for (uint64_t i = 0; i < IMAGES; i++)
-    CordsTrainingImage(&training, mean, deviation, ROWS, COLUMNS, c->pixels, network, Key(i), c->image, c->work);
+  for (uint64_t i = 0; i < IMAGES; i++) {
+    CordsBox box = CordsTrainingBox(&training, ROWS, COLUMNS, Key(i));
+    const CordsImagePart part = {box.row_start, box.row_count, box.column_start, box.column_count};
+    CordsTrainingImage(&training, mean, deviation, ROWS, COLUMNS, c->pixels, &part, network, Key(i), c->image, c->work);
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

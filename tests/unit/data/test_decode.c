@@ -2,18 +2,20 @@
 #include "support/images.h"
 
 #include "data/decode.h"
+#include "data/resized_crop.h"
+
+#include <math.h>
 
 enum { ROWS = 37, COLUMNS = 53 };
 
 /* Pixels of an image, to be freed; fails the test if it is refused. */
-static uint8_t *Decode(const char *what, const SupportImage *image, PetscInt side_min, PetscInt channels,
-                       CordsDecodeSize *size)
+static uint8_t *Decode(const char *what, const SupportImage *image, PetscInt channels, CordsDecodeSize *size)
 {
   char problem[CORDS_DECODE_PROBLEM];
   uint8_t *pixels;
 
-  if (!CordsDecodeSizes(image->length, image->bytes, side_min, size, problem)) fail_msg("%s %s", what, problem);
-  pixels = malloc((size_t)(size->rows_scaled * size->columns_scaled * channels));
+  if (!CordsDecodeSizes(image->length, image->bytes, size, problem)) fail_msg("%s %s", what, problem);
+  pixels = malloc((size_t)(CordsBoxPixels(&size->region) * channels));
   if (!CordsDecode(image->length, image->bytes, size, channels, pixels, problem)) fail_msg("%s %s", what, problem);
   return pixels;
 }
@@ -32,7 +34,7 @@ static void CheckPixels(const char *what, SupportImage image, int kind_channels,
 {
   for (PetscInt channels = 1; channels <= 3; channels += 2) {
     CordsDecodeSize size;
-    uint8_t *pixels = Decode(what, &image, 0, channels, &size);
+    uint8_t *pixels = Decode(what, &image, channels, &size);
     assert_int_equal(size.rows, ROWS);
     assert_int_equal(size.columns, COLUMNS);
     for (int k = 0; k < ROWS * COLUMNS * channels; k++) {
@@ -64,7 +66,7 @@ static void TestPalette(void **state)
 {
   SupportImage image = SupportPng(5, ROWS, COLUMNS, PNG_COLOR_TYPE_PALETTE, 8, 0);
   CordsDecodeSize size;
-  uint8_t *pixels = Decode("palette", &image, 0, 3, &size);
+  uint8_t *pixels = Decode("palette", &image, 3, &size);
 
   for (int k = 0; k < ROWS * COLUMNS; k++) {
     int index = SupportImagePixel(5, k / COLUMNS, k % COLUMNS, 0);
@@ -80,7 +82,7 @@ static void TestInks(void **state)
 {
   SupportImage image = SupportJpeg(5, ROWS, COLUMNS, 4, 0);
   CordsDecodeSize size;
-  uint8_t *pixels = Decode("CMYK", &image, 0, 3, &size);
+  uint8_t *pixels = Decode("CMYK", &image, 3, &size);
 
   for (int k = 0; k < ROWS * COLUMNS * 3; k++) {
     int row = k / 3 / COLUMNS, column = k / 3 % COLUMNS;
@@ -91,28 +93,154 @@ static void TestInks(void **state)
   SupportImageFree(&image);
 }
 
-/* The smallest size that keeps the shorter side; about the picture's colours. */
-static void TestScaled(void **state)
+/* Something of a photograph: edges, a gradient, fine noise, colours. */
+static uint8_t *Photograph(int rows, int columns, int channels)
 {
-  SupportImage image = SupportJpeg(5, 80, 120, 3, 0), png = SupportPng(5, 80, 120, PNG_COLOR_TYPE_RGB, 8, 0);
-  CordsDecodeSize size;
+  uint8_t *pixels = malloc((size_t)(rows * columns * channels));
 
-  for (int side = 1; side <= 80; side++) {
-    uint8_t *pixels = Decode("scaled", &image, side, 3, &size);
-    int eighths = side <= 10 ? 1 : (side + 9) / 10;
-    assert_int_equal(size.rows, 80);
-    assert_int_equal(size.rows_scaled, 10 * eighths);
-    assert_int_equal(size.columns_scaled, 15 * eighths);
-    for (int c = 0; c < 3; c++) {
-      int middle = ((int)size.rows_scaled / 2 * (int)size.columns_scaled + (int)size.columns_scaled / 2) * 3 + c;
-      assert_in_range(pixels[middle], SupportImagePixel(5, 40, 60, c) - 9, SupportImagePixel(5, 40, 60, c) + 9);
+  for (int k = 0; k < rows * columns * channels; k++) {
+    int row = k / channels / columns, column = k / channels % columns, c = k % channels;
+    double wave = 50 * sin(row * .051 + c) * cos(column * .033 - c), noise = 12 * SupportRandom(9, (uint32_t)(k / 2));
+    double edge = (row / 37 + column / 53) % 3 * 25;
+    pixels[k] = (uint8_t)(90 + wave + edge + noise);
+  }
+  return pixels;
+}
+
+static const CordsBox boxes[] = {{0, 75, 0, 101},  {0, 1, 0, 1},   {74, 1, 100, 1}, {16, 16, 32, 32}, {17, 30, 33, 40},
+                                 {15, 33, 31, 5},  {1, 73, 1, 99}, {40, 35, 0, 50}, {40, 35, 60, 41}, {0, 20, 60, 41},
+                                 {31, 17, 48, 16}, {8, 8, 8, 8},   {63, 12, 96, 5}, {33, 1, 5, 90}};
+
+/* The pixels of a box do not depend on what else is decoded, whatever the sampling of the colours. */
+static void CheckBoxes(const char *what, SupportImage image, PetscInt channels)
+{
+  CordsDecodeSize whole;
+  uint8_t *all = Decode(what, &image, channels, &whole);
+
+  for (size_t k = 0; k < sizeof boxes / sizeof *boxes; k++) {
+    const CordsBox *box = &boxes[k];
+    char problem[CORDS_DECODE_PROBLEM];
+    CordsDecodeSize size = whole;
+    CordsImagePart part;
+    uint8_t *pixels;
+    CordsDecodeRestrict(box, 1000, 1000, PETSC_TRUE, &size, &part);
+    assert_int_equal(size.shrink, 1); /* there are not enough pixels for less */
+    assert_true(part.row_count == box->row_count && part.column_count == box->column_count);
+    assert_true(size.columns_step == 0 || size.region.row_count <= box->row_count + 4);
+    assert_true(size.columns_step == 0 || size.region.column_count <= box->column_count + 4 + 32);
+    pixels = malloc((size_t)(CordsBoxPixels(&size.region) * channels));
+    if (!CordsDecode(image.length, image.bytes, &size, channels, pixels, problem)) fail_msg("%s %s", what, problem);
+    for (PetscInt i = 0; i < box->row_count; i++) {
+      PetscInt from = ((PetscInt)part.row_start + i) * size.region.column_count + (PetscInt)part.column_start;
+      PetscInt want = (box->row_start + i) * whole.columns + box->column_start;
+      if (memcmp(pixels + from * channels, all + want * channels, (size_t)(box->column_count * channels)))
+        fail_msg("%s, %d channels, box %d: row %d differs", what, (int)channels, (int)k, (int)i);
     }
     free(pixels);
   }
-  free(Decode("PNG", &png, 10, 3, &size));
-  assert_int_equal(size.rows_scaled, 80); /* PNG has one size only */
+  free(all);
   SupportImageFree(&image);
+}
+
+static void TestBoxes(void **state)
+{
+  static const int samplings[] = {TJSAMP_444, TJSAMP_422, TJSAMP_420, TJSAMP_440, TJSAMP_411};
+  uint8_t *colours = Photograph(75, 101, 3), *grey = Photograph(75, 101, 1), *inks = Photograph(75, 101, 4);
+
+  for (int progressive = 0; progressive < 2; progressive++) {
+    int flags = progressive ? TJFLAG_PROGRESSIVE : 0;
+    for (PetscInt channels = 1; channels <= 3; channels += 2) {
+      for (size_t k = 0; k < sizeof samplings / sizeof *samplings; k++)
+        CheckBoxes("colours", SupportJpegOf(colours, 75, 101, 3, samplings[k], 90, flags), channels);
+      CheckBoxes("grey", SupportJpegOf(grey, 75, 101, 1, TJSAMP_GRAY, 90, flags), channels);
+      CheckBoxes("inks", SupportJpegOf(inks, 75, 101, 4, TJSAMP_420, 90, flags), channels);
+    }
+  }
+  CheckBoxes("PNG", SupportPng(3, 75, 101, PNG_COLOR_TYPE_RGB, 8, 0), 3);
+  free(colours);
+  free(grey);
+  free(inks);
+}
+
+/* The smallest size at which the box still has the picture's pixels. */
+static void TestShrink(void **state)
+{
+  static const struct {
+    PetscInt rows, columns, shrink;
+  } cases[] = {{40, 60, 1},   {79, 60, 1},   {80, 59, 1},   {80, 60, 2},
+               {159, 400, 2}, {160, 120, 4}, {320, 240, 8}, {640, 480, 8}};
+  SupportImage png = SupportPng(5, 80, 120, PNG_COLOR_TYPE_RGB, 8, 0);
+  CordsDecodeSize size;
+  CordsImagePart part;
+
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    for (int scaled = 0; scaled < 2; scaled++) {
+      CordsBox box = {11, cases[k].rows, 37, cases[k].columns};
+      PetscInt shrink = scaled ? cases[k].shrink : 1;
+      size = (CordsDecodeSize){.rows = 700, .columns = 900, .shrink = 1, .columns_step = 16};
+      size.region = (CordsBox){0, 700, 0, 900};
+      CordsDecodeRestrict(&box, 40, 30, (PetscBool)scaled, &size, &part);
+      assert_int_equal(size.shrink, shrink);
+      assert_int_equal(size.region.column_start % (16 / shrink), 0);
+      assert_true(part.row_count * shrink == box.row_count && part.column_count * shrink == box.column_count);
+      assert_true((size.region.row_start + part.row_start) * shrink == 11);
+      assert_true((size.region.column_start + part.column_start) * shrink == 37);
+      assert_true(part.row_start >= 2 || size.region.row_start == 0);
+      assert_true(part.column_start >= 2 || size.region.column_start == 0);
+    }
+  }
+  free(Decode("PNG", &png, 3, &size));
+  CordsDecodeRestrict(&(CordsBox){0, 80, 0, 120}, 10, 10, PETSC_TRUE, &size, &part);
+  assert_int_equal(size.shrink, 1); /* PNG has one size only */
+  assert_int_equal(size.region.row_count, 80);
   SupportImageFree(&png);
+}
+
+/* A picture from a shrunk image is that from the whole but for a little: mean and largest difference of 255. */
+static void CheckShrunk(const SupportImage *image, CordsBox box, PetscInt side, double mean_max, int most)
+{
+  CordsDecodeSize whole, size;
+  CordsImagePart part;
+  char problem[CORDS_DECODE_PROBLEM];
+  size_t count = (size_t)(side * side * 3);
+  uint8_t *all = Decode("whole", image, 3, &whole), *want = malloc(count), *got = malloc(count), *pixels;
+  void *work = malloc(CordsResizedCropWorkBytes(whole.rows, whole.columns, 3, side, side));
+  double sum = 0;
+  int largest = 0;
+
+  CordsResizedCrop(all, whole.rows, whole.columns, 3, box, side, side, want, work);
+  size = whole;
+  CordsDecodeRestrict(&box, side, side, PETSC_TRUE, &size, &part);
+  pixels = malloc((size_t)(CordsBoxPixels(&size.region) * 3));
+  if (!CordsDecode(image->length, image->bytes, &size, 3, pixels, problem)) fail_msg("%s", problem);
+  CordsResizedPart(pixels, size.region.row_count, size.region.column_count, 3, &part, side, side, got, work);
+  for (size_t k = 0; k < count; k++) {
+    sum += abs(got[k] - want[k]);
+    largest = PetscMax(largest, abs(got[k] - want[k]));
+  }
+  assert_true(size.shrink > 1 && sum / (double)count <= mean_max && largest <= most);
+  free(all);
+  free(want);
+  free(got);
+  free(pixels);
+  free(work);
+}
+
+static void TestShrunk(void **state)
+{
+  uint8_t *pixels = Photograph(600, 800, 3);
+
+  for (int progressive = 0; progressive < 2; progressive++) {
+    for (int sampling = TJSAMP_444; sampling <= TJSAMP_420; sampling++) {
+      SupportImage image = SupportJpegOf(pixels, 600, 800, 3, sampling, 90, progressive ? TJFLAG_PROGRESSIVE : 0);
+      CheckShrunk(&image, (CordsBox){0, 600, 0, 800}, 224, 1.3, 20);
+      CheckShrunk(&image, (CordsBox){37, 451, 101, 557}, 224, 1.3, 20);
+      CheckShrunk(&image, (CordsBox){101, 499, 203, 597}, 112, 1.3, 20);
+      CheckShrunk(&image, (CordsBox){3, 597, 7, 793}, 64, 1.3, 20);
+      SupportImageFree(&image);
+    }
+  }
+  free(pixels);
 }
 
 static void ExpectRefusal(const char *what, size_t length, const uint8_t *bytes, const char *words)
@@ -121,7 +249,7 @@ static void ExpectRefusal(const char *what, size_t length, const uint8_t *bytes,
   CordsDecodeSize size;
   uint8_t *pixels;
 
-  if (CordsDecodeSizes(length, bytes, 0, &size, problem)) {
+  if (CordsDecodeSizes(length, bytes, &size, problem)) {
     pixels = malloc((size_t)size.rows * (size_t)size.columns * 3);
     if (CordsDecode(length, bytes, &size, 3, pixels, problem)) fail_msg("%s was decoded", what);
     free(pixels);
@@ -168,8 +296,12 @@ static void CheckSpoilt(SupportImage image)
     char problem[CORDS_DECODE_PROBLEM] = "";
     CordsDecodeSize size;
     image.bytes[at] ^= (uint8_t)(1 + at % 255);
-    if (CordsDecodeSizes(image.length, image.bytes, 0, &size, problem) && size.rows * size.columns < 1000000) {
-      uint8_t *pixels = malloc((size_t)(size.rows * size.columns * 3));
+    if (CordsDecodeSizes(image.length, image.bytes, &size, problem) && size.rows * size.columns < 1000000) {
+      uint8_t *pixels;
+      CordsImagePart part;
+      CordsBox box = {size.rows / 3, size.rows - size.rows / 3, size.columns / 2, size.columns - size.columns / 2};
+      if (at % 2) CordsDecodeRestrict(&box, 4, 4, PETSC_TRUE, &size, &part);
+      pixels = malloc((size_t)(CordsBoxPixels(&size.region) * 3));
       if (!CordsDecode(image.length, image.bytes, &size, 3, pixels, problem)) assert_true(problem[0]);
       free(pixels);
     }
@@ -211,9 +343,10 @@ static void TestBombs(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestKinds),  cmocka_unit_test(TestPalette),  cmocka_unit_test(TestInks),
-    cmocka_unit_test(TestScaled), cmocka_unit_test(TestNoImages), cmocka_unit_test(TestTruncated),
-    cmocka_unit_test(TestSpoilt), cmocka_unit_test(TestBombs),
+    cmocka_unit_test(TestKinds),    cmocka_unit_test(TestPalette),   cmocka_unit_test(TestInks),
+    cmocka_unit_test(TestBoxes),    cmocka_unit_test(TestShrink),    cmocka_unit_test(TestShrunk),
+    cmocka_unit_test(TestNoImages), cmocka_unit_test(TestTruncated), cmocka_unit_test(TestSpoilt),
+    cmocka_unit_test(TestBombs),
 };
 
 SUPPORT_MAIN(tests)

@@ -4,6 +4,7 @@
 
 #include "data/image_reader.h"
 #include "data/loader.h"
+#include "data/training_image.h"
 
 #include <math.h>
 
@@ -148,11 +149,79 @@ static void TestOneImage(void **state)
   SupportCall(CordsDatasetDestroy(&dataset));
 }
 
+/* By hand: the file, decoded as a whole or what its box needs, and the way from pixels to numbers. */
+static void MakeTraining(CordsDataset dataset, CordsSample i, CordsRandomKey key, CordsImageShape shape, int scaled,
+                         float *image, PetscInt *shrink)
+{
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(dataset);
+  const CordsAugmentation *augmentation = CordsDatasetGetAugmentation(dataset);
+  char problem[CORDS_DECODE_PROBLEM];
+  CordsBytes file = {0};
+  CordsDecodeSize size;
+  CordsImagePart part;
+  CordsBox box;
+  PetscInt label;
+  uint8_t *pixels;
+  void *work;
+
+  assert_true(CordsDatasetFetch(dataset, i, &file, &label, problem));
+  assert_true(CordsDecodeSizes(file.length, file.bytes, &size, problem));
+  box = CordsTrainingBox(augmentation, size.rows, size.columns, key);
+  part = (CordsImagePart){box.row_start, box.row_count, box.column_start, box.column_count};
+  if (scaled) CordsDecodeRestrict(&box, shape.rows, shape.columns, PETSC_TRUE, &size, &part);
+  *shrink = size.shrink;
+  pixels = malloc((size_t)CordsBoxPixels(&size.region) * 3);
+  work = malloc(CordsTrainingImageWorkBytes(size.region.row_count, size.region.column_count, shape));
+  assert_true(CordsDecode(file.length, file.bytes, &size, 3, pixels, problem));
+  CordsTrainingImage(augmentation, facts->mean, facts->deviation, size.region.row_count, size.region.column_count,
+                     pixels, &part, shape, key, image, work);
+  CordsBytesFree(&file);
+  free(pixels);
+  free(work);
+}
+
+/* Training images of JPEG files: without scaling those of the whole image to the last bit, though only a part of it is
+   decoded; with it, where the box is large enough, those of the smaller one. */
+static void TestTraining(void **state)
+{
+  char folder[PETSC_MAX_PATH_LEN], problem[CORDS_DECODE_PROBLEM];
+  const CordsImageShape shape = {SIDE, SIDE, 3};
+  float want[SIDE * SIDE * 3], got[SIDE * SIDE * 3];
+  int shrunk = 0;
+  CordsDataset dataset;
+
+  snprintf(folder, sizeof folder, "%s", SupportPath("training"));
+  if (support_context.rank == 0) {
+    mkdir(folder, 0777);
+    SupportFolderPut(folder, "train/a/0.jpg", SupportJpeg(1, 91, 140, 3, 0));
+    SupportFolderPut(folder, "train/a/1.jpg", SupportJpeg(2, 300, 201, 3, TJFLAG_PROGRESSIVE));
+    SupportFolderPut(folder, "train/a/2.jpg", SupportJpeg(3, 131, 70, 1, 0));
+    SupportFolderPut(folder, "train/a/3.png", SupportPng(4, 120, 90, PNG_COLOR_TYPE_RGB, 8, 0));
+  }
+  MPI_Barrier(support_context.comm);
+  SupportCall(CordsDatasetOpen(&support_context, "folder", folder, CORDS_SPLIT_TRAIN, &dataset));
+  for (int scaled = 0; scaled < 2; scaled++) {
+    CordsImageReader reader;
+    SupportCall(CordsImageReaderCreate(dataset, shape, (PetscBool)scaled, &reader));
+    for (int i = 0; i < 4; i++) {
+      for (uint32_t epoch = 0; epoch < 8; epoch++) {
+        CordsRandomKey key = {.seed = 4, .purpose = CORDS_RANDOM_AUGMENT, .epoch = epoch, .sample = (uint64_t)i};
+        PetscInt label, shrink;
+        MakeTraining(dataset, i, key, shape, scaled, want, &shrink);
+        assert_true(CordsImageReadTraining(reader, i, key, got, &label, problem));
+        assert_memory_equal(got, want, sizeof want);
+        shrunk += shrink > 1;
+      }
+    }
+    SupportCall(CordsImageReaderDestroy(&reader));
+  }
+  assert_in_range(shrunk, 8, 24);
+  SupportCall(CordsDatasetDestroy(&dataset));
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestFit),
-    cmocka_unit_test(TestThin),
-    cmocka_unit_test(TestLeftOut),
-    cmocka_unit_test(TestOneImage),
+    cmocka_unit_test(TestFit),     cmocka_unit_test(TestThin),     cmocka_unit_test(TestTraining),
+    cmocka_unit_test(TestLeftOut), cmocka_unit_test(TestOneImage),
 };
 
 SUPPORT_MAIN(tests)

@@ -19,8 +19,10 @@ static CordsRandomKey Key(uint64_t sample)
 static void Make(const CordsAugmentation *augmentation, uint64_t sample, const uint8_t *pixels, float *image)
 {
   void *work = malloc(CordsTrainingImageWorkBytes(ROWS, COLUMNS, shape));
+  CordsBox box = CordsTrainingBox(augmentation, ROWS, COLUMNS, Key(sample));
+  const CordsImagePart part = {box.row_start, box.row_count, box.column_start, box.column_count};
 
-  CordsTrainingImage(augmentation, mean, deviation, ROWS, COLUMNS, pixels, shape, Key(sample), image, work);
+  CordsTrainingImage(augmentation, mean, deviation, ROWS, COLUMNS, pixels, &part, shape, Key(sample), image, work);
   free(work);
 }
 
