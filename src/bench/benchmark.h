@@ -29,7 +29,8 @@ typedef struct {
   char benchmark[24], what[72];
   char backend[48]; /* of the convolutions; empty where there are none, and in a dry run */
   CordsLimit limit;
-  double amount;           /* operations or bytes of one repetition, of all ranks */
+  double amount;           /* operations, bytes or images of one repetition, of all ranks */
+  PetscBool of_images;     /* amount is images beside a peer, too */
   double median_s, best_s; /* 0 where nothing was timed */
   double spread;           /* (slowest − fastest) / median */
   double ratio;            /* rate at the median over the limit */

@@ -36,8 +36,8 @@ static int Spawn(const char *const arguments[], int input, int output, pid_t *pr
   return status;
 }
 
-PetscErrorCode CordsPeerStart(const char *python, const char *script, const char *file, PetscInt threads,
-                              CordsPeer *peer)
+PetscErrorCode CordsPeerStart(const char *options, const char *python, const char *script, const char *file,
+                              PetscInt threads, CordsPeer *peer)
 {
   char count[16];
   const char *const arguments[] = {python, script, file, "--threads", count, NULL};
@@ -45,7 +45,7 @@ PetscErrorCode CordsPeerStart(const char *python, const char *script, const char
   CordsPeer p;
 
   PetscFunctionBegin;
-  CordsCheckUser(access(script, R_OK) == 0, PETSC_COMM_SELF, "-peer_script %s: %s", script, strerror(errno));
+  CordsCheckUser(access(script, R_OK) == 0, PETSC_COMM_SELF, "-%s_script %s: %s", options, script, strerror(errno));
   snprintf(count, sizeof count, "%d", (int)threads);
   PetscCall(PetscNew(&p));
   snprintf(p->command, sizeof p->command, "%s %s", python, script);
@@ -60,7 +60,7 @@ PetscErrorCode CordsPeerStart(const char *python, const char *script, const char
   *peer = p;
   if (status) {
     PetscCall(CordsPeerStop(peer));
-    CordsUserError(PETSC_COMM_SELF, "-peer_python %s: cannot be started: %s", python, strerror(status));
+    CordsUserError(PETSC_COMM_SELF, "-%s_python %s: cannot be started: %s", options, python, strerror(status));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -74,6 +74,18 @@ static double Number(const char *line, const char *name)
   snprintf(key, sizeof key, "\"%s\":", name);
   place = strstr(line, key);
   return place ? strtod(place + strlen(key), NULL) : 0;
+}
+
+/* The text after "name": in a line of JSON, without anything escaped; "" if there is none. */
+static void Text(const char *line, const char *name, size_t length, char *text)
+{
+  char key[64];
+  const char *place;
+
+  snprintf(key, sizeof key, "\"%s\": \"", name);
+  place = strstr(line, key);
+  snprintf(text, length, "%s", place ? place + strlen(key) : "");
+  text[strcspn(text, "\"")] = 0;
 }
 
 /* All numbers of the nested lists after "logits":, in order. */
@@ -128,6 +140,7 @@ PetscErrorCode CordsPeerAsk(CordsPeer peer, const char *request, CordsPeerAnswer
   answer->peak_bytes = Number(peer->line, "peak_bytes");
   answer->loss = Number(peer->line, "loss");
   answer->gradient_norm = Number(peer->line, "gradient_norm");
+  Text(peer->line, "versions", sizeof answer->versions, answer->versions);
   PetscCall(Logits(peer, answer));
   CordsCheckUser(answer->seconds > 0, PETSC_COMM_SELF, "%s: answers '%s' without a time: %.60s", peer->command, request,
                  peer->line);

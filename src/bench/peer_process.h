@@ -14,13 +14,15 @@ typedef struct {
   double seconds;
   double peak_bytes; /* largest resident set so far */
   double loss, gradient_norm;
+  char versions[128]; /* what the peer runs on, in its words */
   PetscInt logit_count;
   double *logits; /* owned by the peer, until the next request */
 } CordsPeerAnswer;
 
-/* Not collective.  Errors (user): no such script, the interpreter cannot be started. */
-PetscErrorCode CordsPeerStart(const char *python, const char *script, const char *file, PetscInt threads,
-                              CordsPeer *peer);
+/* options: the user's are -<options>_python and -<options>_script.  Not collective.
+   Errors (user): no such script, the interpreter cannot be started. */
+PetscErrorCode CordsPeerStart(const char *options, const char *python, const char *script, const char *file,
+                              PetscInt threads, CordsPeer *peer);
 
 /* Ask and wait for the answer.  Errors (user): the peer has ended, or answers without a time. */
 PetscErrorCode CordsPeerAsk(CordsPeer peer, const char *request, CordsPeerAnswer *answer);

@@ -13,20 +13,22 @@ PetscErrorCode CordsBenchHeading(CordsBench bench, const char *heading)
 }
 
 /* What `amount` counts. */
-static const char *Unit(CordsLimit limit)
+static const char *Unit(const CordsMeasurement *m)
 {
-  if (limit == CORDS_LIMIT_NONE) return "images";
+  const CordsLimit limit = m->limit;
+
+  if (limit == CORDS_LIMIT_NONE || m->of_images) return "images";
   return limit == CORDS_LIMIT_MEMORY || limit == CORDS_LIMIT_FILE ? "GB" : "GFLOP";
 }
 
-static double Scale(CordsLimit limit)
+static double Scale(const CordsMeasurement *m)
 {
-  return limit == CORDS_LIMIT_NONE ? 1 : 1e-9;
+  return m->limit == CORDS_LIMIT_NONE || m->of_images ? 1 : 1e-9;
 }
 
 void CordsBenchAmountText(const CordsMeasurement *m, size_t length, char *text)
 {
-  snprintf(text, length, "%.3f %s", m->amount * Scale(m->limit), Unit(m->limit));
+  snprintf(text, length, "%.3f %s", m->amount * Scale(m), Unit(m));
 }
 
 static PetscErrorCode PrintDry(CordsBench bench, const CordsMeasurement *m)
@@ -42,9 +44,12 @@ static PetscErrorCode PrintDry(CordsBench bench, const CordsMeasurement *m)
 
 static PetscErrorCode PrintPeer(CordsBench bench, const CordsMeasurement *m)
 {
+  char memory[48] = "";
+
   PetscFunctionBegin;
-  PetscCall(CordsLog(bench->context, "%-10s %-54s %6.2f x the peer, spread %.0f %%; memory 1/%.1f of the peer's\n",
-                     m->benchmark, m->what, m->ratio, 100 * m->spread, m->memory_ratio));
+  if (m->memory_ratio > 0) snprintf(memory, sizeof memory, "; memory 1/%.1f of the peer's", m->memory_ratio);
+  PetscCall(CordsLog(bench->context, "%-10s %-54s %6.2f x the peer, spread %.0f %%%s\n", m->benchmark, m->what,
+                     m->ratio, 100 * m->spread, memory));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -55,8 +60,8 @@ static PetscErrorCode PrintRate(CordsBench bench, const CordsMeasurement *m)
   char rate[32], ratio[16] = "-", gemm[16] = "-";
 
   PetscFunctionBegin;
-  snprintf(rate, sizeof rate, "%.*f %s/s", m->limit == CORDS_LIMIT_FILE ? 2 : 1,
-           m->amount * Scale(m->limit) / m->median_s, Unit(m->limit));
+  snprintf(rate, sizeof rate, "%.*f %s/s", m->limit == CORDS_LIMIT_FILE ? 2 : 1, m->amount * Scale(m) / m->median_s,
+           Unit(m));
   if (m->ratio > 0) snprintf(ratio, sizeof ratio, "%.2f", m->ratio);
   if (m->gemm_ratio > 0) snprintf(gemm, sizeof gemm, "%.2f", m->gemm_ratio);
   PetscCall(CordsBenchHeading(bench, heading));

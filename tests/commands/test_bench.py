@@ -6,6 +6,8 @@ import unittest
 
 import commands
 import h5py
+import numpy
+from PIL import Image
 
 # Number of cases is what matters here, not their size.
 TINY = ["-architecture_channels", "4,6,6", "-architecture_strides", "1,2,1", "-architecture_image_rows", 16,
@@ -200,6 +202,47 @@ class Peer(commands.Test):
         printed = self.done("bench", "peer", "-dry", "-peer_steps", 100)
         self.assertRegex(printed, r"f32 R8 trial, 100 \+ 100 steps, batch 8 +2843\.\d+ GFLOP  limit: peer")
         self.assertRegex(printed, r"bf16 R8 training step, 100 \+ 100 \+ 100 steps, batch 2 +4107\.\d+ GFLOP")
+
+
+def has_torchvision():
+    return subprocess.run(["/usr/bin/python3", "-c", "import torchvision, PIL"], capture_output=True).returncode == 0
+
+
+class Images(commands.Test):
+    @unittest.skipUnless(has_torchvision(), "the peer needs Debian's python3-torchvision, which is not installed")
+    def test_ratio(self):
+        """Made images, which are removed again, and the user's; the same box of the same image is the peer's."""
+        words = ["bench", "images", "-repetitions", 1, "-scratch", self.folder]
+        printed = self.done(*words)
+        self.assertRegex(printed, r"(?m)^images +JPEG 500x375 to 224x224, box, flip, RandAugment +\d+\.\d\d x the peer, "
+                                  r"spread 0 %$")
+        found = re.search(r"the peer is Pillow [0-9.]+ \(libjpeg-turbo [0-9.]+\), torchvision [0-9.]+; cords makes \d+ "
+                          r"images/s of processor time; the same box differs by at most (\S+) of 255\n", printed)
+        self.assertLess(float(found[1]), 1.5)
+        self.assertEqual([p.name for p in self.folder.glob("cords-bench-images*")], [])
+        data = self.folder / "photographs"
+        (data / "train" / "a").mkdir(parents=True)
+        row, column = numpy.mgrid[:600, :800]
+        for k in range(2):
+            Image.fromarray(numpy.stack([row % 256, column % 256, (row + column + k) % 256], -1).astype(numpy.uint8)).save(
+                data / "train" / "a" / f"{k}.jpg")
+        self.assertRegex(self.done(*words, "-images_data", data), r"(?m)^images +JPEG files to 224x224")
+
+    def test_dry(self):
+        self.assertRegex(self.done("bench", "images", "-dry"), r"images +JPEG 500x375 to 224x224.* 32\.000 images  limit: peer")
+
+    def test_bad_input(self):
+        words = ["bench", "images", "-repetitions", 1, "-scratch", self.folder]
+        self.assert_mistake([*words, "-images_data", self.folder / "none"], "none")
+        self.assert_mistake([*words, "-images_script", self.folder / "none.py"], "-images_script", "none.py")
+        self.assert_mistake(words, "one rank", ranks=2)
+        script = self.folder / "liar.py"
+        script.write_text("import sys, json, pathlib, shutil\nfor line in sys.stdin:\n    print(json.dumps({'logits': "
+                          "[1.0] * 714, 'seconds': 1.0}), flush=True)\n")
+        data = self.folder / "one"
+        (data / "train" / "a").mkdir(parents=True)
+        Image.new("RGB", (300, 300)).save(data / "train" / "a" / "0.jpg")
+        self.assert_mistake([*words, "-images_data", data, "-images_script", script], "times say nothing")
 
 
 class Growth(commands.Test):

@@ -315,7 +315,7 @@ static PetscErrorCode Compare(CordsBench bench, const CordsArchitecture *a, Comp
   }
   PetscCall(WriteFile(bench, path, comparisons));
   CordsErrorSetUnfinished(path); /* the peer may fail */
-  PetscCall(CordsPeerStart(python, script, path, omp_get_max_threads(), &peer));
+  PetscCall(CordsPeerStart("peer", python, script, path, omp_get_max_threads(), &peer));
   for (int k = 0; k < KINDS; k++) PetscCall(InTurn(bench, peer, &comparisons[k]));
   PetscCall(CordsPeerStop(&peer));
   unlink(path);

@@ -20,7 +20,7 @@ static const char good[] = "echo started with $1 $2 $3 >&2\n"
                            "while read request; do\n"
                            "  case $request in\n"
                            "  trial) echo '{\"logits\": [[1.5, -2e-3], [0.25, 4]], \"seconds\": 0.5, "
-                           "\"peak_bytes\": 1024}' ;;\n"
+                           "\"peak_bytes\": 1024, \"versions\": \"Sheep 1.2 (wool 3)\"}' ;;\n"
                            "  step) echo \"{\\\"loss\\\": 7.25, \\\"gradient_norm\\\": 0.5, \\\"seconds\\\": $3, "
                            "\\\"peak_bytes\\\": 2048}\" ;;\n"
                            "  *) echo '{\"loss\": 1}' ;;\n"
@@ -33,14 +33,16 @@ static void TestAnswers(void **state)
   CordsPeerAnswer answer;
   CordsPeer peer;
 
-  SupportCall(CordsPeerStart("sh", Script(good), "file.h5", 2, &peer));
+  SupportCall(CordsPeerStart("peer", "sh", Script(good), "file.h5", 2, &peer));
   for (int turn = 0; turn < 2; turn++) {
     SupportCall(CordsPeerAsk(peer, "trial", &answer));
     assert_int_equal(answer.logit_count, 4);
     for (int k = 0; k < 4; k++) assert_true(answer.logits[k] == expected[k]);
     assert_true(answer.seconds == 0.5 && answer.peak_bytes == 1024 && answer.loss == 0);
+    assert_string_equal(answer.versions, "Sheep 1.2 (wool 3)");
     SupportCall(CordsPeerAsk(peer, "step", &answer));
     assert_int_equal(answer.logit_count, 0);
+    assert_string_equal(answer.versions, "");
     assert_true(answer.loss == 7.25 && answer.gradient_norm == 0.5);
     assert_true(answer.seconds == 2); /* the threads it was told */
   }
@@ -52,7 +54,7 @@ static PetscErrorCode Ask(const char *python, const char *script, const char *re
 {
   CordsPeerAnswer answer;
   CordsPeer peer;
-  PetscErrorCode ierr = CordsPeerStart(python, script, "file.h5", 1, &peer);
+  PetscErrorCode ierr = CordsPeerStart("peer", python, script, "file.h5", 1, &peer);
 
   if (ierr) return ierr;
   ierr = CordsPeerAsk(peer, request, &answer);

@@ -93,6 +93,14 @@ static void TestPeer(void **state)
   SupportCall(CordsBenchPrint(&bench, &m));
   End();
   assert_non_null(strstr(printed, "5.50 x the peer, spread 10 %; memory 1/2.0 of the peer's\n"));
+  m = (CordsMeasurement){.limit = CORDS_LIMIT_PEER, .amount = 32, .of_images = PETSC_TRUE, .ratio = 5.5, .spread = 0.1};
+  Begin();
+  SupportCall(CordsBenchPrint(&bench, &m));
+  bench.dry = PETSC_TRUE;
+  SupportCall(CordsBenchPrint(&bench, &m));
+  End();
+  assert_non_null(strstr(printed, "5.50 x the peer, spread 10 %\n"));
+  assert_non_null(strstr(printed, "32.000 images  limit: peer\n"));
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestRates), cmocka_unit_test(TestHeadings),
