@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KNOWN_MAX = 512, TEXT_MAX = 192, SOLVER_MAX = 16 };
+enum { KNOWN_MAX = 512, TEXT_MAX = 192, SOLVER_MAX = 16, LINES_MAX = 100000 /* of a YAML file */ };
 
 /* One declared option, for -help and for suggestions. */
 typedef struct {
@@ -101,26 +101,34 @@ static PetscErrorCode ReadHelp(void)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* PETSc's YAML reader reports a malformed file with a traceback; look for what people get wrong first. */
-static PetscErrorCode CheckYamlReadable(const char *path)
+/* A value that begins with & or *: PETSc would follow one into itself without end. */
+static PetscBool HasAnchor(const char *line)
 {
+  for (const char *c = line; *c && *c != '#'; c++) {
+    const PetscBool begins = (PetscBool)(c == line || strchr(" :,[{-", c[-1]) != NULL);
+    if ((*c == '&' || *c == '*') && begins && c[1] && !isspace((unsigned char)c[1])) return PETSC_TRUE;
+  }
+  return PETSC_FALSE;
+}
+
+/* PETSc's YAML reader reports a malformed file with a traceback; look for what people get wrong first. */
+static PetscErrorCode CheckYamlReadable(const char *option, const char *path)
+{
+  const char *problem = NULL;
   char line[4096];
   PetscInt number = 0;
   FILE *file = fopen(path, "r");
 
   PetscFunctionBegin;
-  CordsCheckUser(file, PETSC_COMM_WORLD, "-config %s: %s", path, strerror(errno));
-  while (fgets(line, sizeof line, file)) {
-    const char *first = line;
+  CordsCheckUser(file, PETSC_COMM_WORLD, "%s %s: %s", option, path, strerror(errno));
+  while (!problem && fgets(line, sizeof line, file)) {
     number++;
-    while (*first == ' ') first++;
-    if (*first == '\t') {
-      fclose(file);
-      CordsUserError(PETSC_COMM_WORLD, "-config %s: line %" PetscInt_FMT " is indented with a tab; YAML wants spaces",
-                     path, number);
-    }
+    if (line[strspn(line, " ")] == '\t') problem = "is indented with a tab; YAML wants spaces";
+    if (HasAnchor(line)) problem = "has anchors (& or *), which are not followed; write the value itself";
+    if (number == LINES_MAX) problem = "is one too many; this is no file of options";
   }
   fclose(file);
+  CordsCheckUser(!problem, PETSC_COMM_WORLD, "%s %s: line %" PetscInt_FMT " %s", option, path, number, problem);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -160,25 +168,34 @@ static PetscErrorCode InsertUnderCommandLine(const char *path)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsConfigReadYaml(const char *option, const char *path, PetscOptions *options)
+{
+  char message[TEXT_MAX] = "";
+  PetscErrorCode ierr;
+
+  PetscFunctionBegin;
+  PetscCall(CheckYamlReadable(option, path));
+  PetscCall(PetscOptionsCreate(options));
+  PetscCall(PetscPushErrorHandler(QuietHandler, message));
+  ierr = PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, *options, path, PETSC_TRUE);
+  PetscCall(PetscPopErrorHandler());
+  for (char *c = message; *c; c++) {
+    if (*c == '\n') *c = ' ';
+  }
+  CordsCheckUser(!ierr, PETSC_COMM_WORLD, "%s %s: not a readable YAML file: %s", option, path, message);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsConfigBegin(void)
 {
-  char path[PETSC_MAX_PATH_LEN] = "", message[TEXT_MAX] = "";
+  char path[PETSC_MAX_PATH_LEN] = "";
   PetscOptions from_file;
-  PetscErrorCode ierr;
 
   PetscFunctionBegin;
   PetscCall(ReadHelp());
   PetscCall(CordsOptionString("-config", "YAML file with options; nested keys are joined by '_'", sizeof path, path));
   if (!path[0] || help_asked) PetscFunctionReturn(PETSC_SUCCESS);
-  PetscCall(CheckYamlReadable(path));
-  PetscCall(PetscOptionsCreate(&from_file));
-  PetscCall(PetscPushErrorHandler(QuietHandler, message));
-  ierr = PetscOptionsInsertFileYAML(PETSC_COMM_WORLD, from_file, path, PETSC_TRUE);
-  PetscCall(PetscPopErrorHandler());
-  for (char *c = message; *c; c++) {
-    if (*c == '\n') *c = ' ';
-  }
-  CordsCheckUser(!ierr, PETSC_COMM_WORLD, "-config %s: not a readable YAML file: %s", path, message);
+  PetscCall(CordsConfigReadYaml("-config", path, &from_file));
   PetscCall(PetscOptionsDestroy(&from_file));
   PetscCall(InsertUnderCommandLine(path));
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -16,6 +16,11 @@
 /* Read -config and note whether -help was asked.  Collective.  Errors: unreadable or malformed YAML. */
 PetscErrorCode CordsConfigBegin(void);
 
+/* A YAML file as options of their own: {network: {latency_us: 2}} is -network_latency_us 2.  option: which names the
+   file, for sentences.  PetscOptionsDestroy by the caller.  Collective.  Errors (user): not readable, no YAML, anchors.
+ */
+PetscErrorCode CordsConfigReadYaml(const char *option, const char *path, PetscOptions *options);
+
 /* True if -help was given: then nothing but declaring options may happen.  With `-help solvers` PETSc prints all
    options of each of its objects that configure makes. */
 PetscBool CordsConfigHelp(void);

@@ -4,6 +4,7 @@
 #include "core/reduce.h"
 #include "core/registry.h"
 #include "train/stage_type.h"
+#include "train/trial.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -220,6 +221,15 @@ PetscErrorCode CordsStageDescribe(CordsStage stage, char **text)
   *text = NULL;
   if (stage->type->describe) PetscCall(stage->type->describe(stage, text));
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+CordsPlanTask CordsStageRun(PetscInt index, const CordsArchitecture *architecture, const CordsStageSettings *settings,
+                            PetscInt batch)
+{
+  const CordsStageSettings *defaults = &types[index]->defaults;
+
+  if (defaults->loss_steps == 0) return (CordsPlanTask){.batch = batch};
+  return CordsTrialTask(architecture, settings, (PetscBool)(defaults->spontaneous_weight > 0), batch);
 }
 
 CordsPlan CordsStagePlan(CordsStage stage)

@@ -99,6 +99,11 @@ const CordsStageSettings *CordsStageGetSettings(CordsStage stage);
 /* How a batch is run, one line for the log; NULL if there is nothing to say.  PetscFree(*text) by the caller. */
 PetscErrorCode CordsStageDescribe(CordsStage stage, char **text);
 
+/* What a rollout is asked to do in an update of a stage (index into the list) with so many images; no steps where the
+   stage has no time. */
+CordsPlanTask CordsStageRun(PetscInt index, const CordsArchitecture *architecture, const CordsStageSettings *settings,
+                            PetscInt batch);
+
 /* What is done at a time; zero where there are no steps in time. */
 CordsPlan CordsStagePlan(CordsStage stage);
 

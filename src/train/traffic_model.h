@@ -1,5 +1,5 @@
 /* How many messages of how many bytes a rank sends in an update of training, without sending any: from the calls of the
-   update (train/update_calls), the windows of tiles (conv/cut_shape) and the way of sums (core/reduce).  docs/COUNTS.md
+   update (train/update_calls), the windows of tiles (conv/cut_shape) and the way of sums (core/reduce).  src/train/COUNTS.md
    has the formulas; tests/unit/train/test_traffic_model.c compares them with what is counted where it is sent.
 
    Of an update are: the gradient with everything it exchanges, its sum and that of the metrics, and the agreements

@@ -1,7 +1,7 @@
 /* What the ranks of a domain group call in one update, as a list: convolutions, pooling and sums, each with how many
    images (and steps) it is given at a time and how often.  Written down from the equations of the stages and from the
    plan, without a system; what it costs in messages is train/traffic_model, in operations CordsCallsOperations.
-   docs/COUNTS.md has the same as formulas. */
+   src/train/COUNTS.md has the same as formulas. */
 #ifndef CORDS_TRAIN_UPDATE_CALLS_H
 #define CORDS_TRAIN_UPDATE_CALLS_H
 

@@ -7,7 +7,7 @@ import unittest
 
 import commands  # tests/support
 
-COMMANDS = ("train", "evaluate", "simulate", "analyse", "convert", "pack", "info", "bench")
+COMMANDS = ("train", "evaluate", "simulate", "analyse", "convert", "pack", "plan", "info", "bench")
 ANALYSES = ("fixed_points", "stability")
 OPTION = re.compile(r"^  (-\w+) <(.*?)>\s+(\S.*)$")
 
