@@ -124,7 +124,7 @@ static PetscErrorCode CheckYamlReadable(const char *option, const char *path)
   while (!problem && fgets(line, sizeof line, file)) {
     number++;
     if (line[strspn(line, " ")] == '\t') problem = "is indented with a tab; YAML wants spaces";
-    if (HasAnchor(line)) problem = "has anchors (& or *), which are not followed; write the value itself";
+    if (HasAnchor(line)) problem = "has YAML anchors (& or *), which are not followed; write the value itself";
     if (number == LINES_MAX) problem = "is one too many; this is no file of options";
   }
   fclose(file);

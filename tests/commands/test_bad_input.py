@@ -89,7 +89,7 @@ class Words(BadInput):
     def test_unknown_names(self):
         self.mistakes([
             (["trian", "did you mean 'train'?"], ["trian"]),
-            (["frobnicate", "train, evaluate, simulate, analyse, convert, pack, bench, info"], ["frobnicate"]),
+            (["frobnicate", "train, evaluate, simulate, analyse, convert, pack, plan, bench, info"], ["frobnicate"]),
             (["fashon_mnist", "did you mean 'fashion_mnist'?"],
              [*self.training("out", data=self.data), "-dataset", "fashon_mnist"]),
             (["cifar11", "mnist, fashion_mnist"], [*self.evaluate(), "-output", self.out, "-dataset", "cifar11"]),
