@@ -1,10 +1,11 @@
 /* How many messages of how many bytes a rank sends in an update of training, without sending any: from the calls of the
-   update (train/update_calls), the windows of tiles (conv/cut_shape) and the way of sums (core/reduce).  src/train/COUNTS.md
-   has the formulas; tests/unit/train/test_traffic_model.c compares them with what is counted where it is sent.
+   update (train/update_calls), the windows of tiles (conv/cut_shape) and the way of sums (core/reduce).
+   src/train/COUNTS.md has the formulas; tests/unit/train/test_traffic_model.c compares them with what is counted where
+   it is sent.
 
    Of an update are: the gradient with everything it exchanges, its sum and that of the metrics, and the agreements
-   after it (stop, save, time).  Not of an update: what is exchanged once at the start of a stage, checkpoints, and
-   anything of datasets. */
+   after it (stop, save, time).  Not of an update: what is exchanged once at the start of a stage, checkpoints, anything
+   of datasets, and the line about loading at the end of an epoch. */
 #ifndef CORDS_TRAIN_TRAFFIC_MODEL_H
 #define CORDS_TRAIN_TRAFFIC_MODEL_H
 
