@@ -4,7 +4,8 @@
 
 #include "conv/finish.h"
 
-/* What a run computes where the pixels that it reads come at two times. */
+/* What a run computes where the pixels that it reads come at two times: everything from whole images; what reads pixels
+   of an early box only, from images of this box; or the rest, from whole images again. */
 typedef enum { CORDS_PART_WHOLE, CORDS_PART_EARLY, CORDS_PART_LATE } CordsConvPart;
 
 typedef struct {
@@ -24,8 +25,9 @@ typedef struct {
      operations on images.  May be NULL where forward and backward_data are not. */
   PetscErrorCode (*run)(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
                         const CordsFinish *finish);
-  /* The early part of a direction is from now on what reads nothing of x outside a box of it.  May be NULL: run is then
-     asked for the whole only. */
+  /* The early part of a direction is from now on what reads nothing of x outside a box, which may reach beyond x.  The
+     rest reads nothing that is further from a pixel outside the box than the larger of four pixels and the kernel.  May
+     be NULL: run is then asked for the whole only. */
   PetscErrorCode (*divide)(void *data, PetscBool adjoint, const CordsBox *early);
   /* Contracts of conv.h, n > 0; forward is CordsConvForwardFrom.  Where there is no run; conv.c then makes steps with
      them and conv/step. */

@@ -30,15 +30,9 @@ typedef struct {
   void *data; /* the backend's; the same in all slots of one backend */
 } Kernel;
 
-/* When what a direction reads is there; wait NULL: before. */
-typedef struct {
-  PetscErrorCode (*wait)(void *);
-  void *context;
-} Arrival;
-
 struct _p_CordsConv {
-  CordsCutConv cut;    /* does everything where maps are cut; NULL: the rest of this does */
-  Arrival arrivals[2]; /* forward, adjoint */
+  CordsCutConv cut;             /* does everything where maps are cut; NULL: the rest of this does */
+  CordsConvArrival arrivals[2]; /* forward, adjoint; wait NULL: images are there */
   CordsConvShape shape;
   CordsType type;
   Kernel kernels[SLOT_COUNT];
@@ -208,16 +202,29 @@ const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation)
   return part ? KernelFor(part, operation, PETSC_MAX_INT)->backend->name : "none";
 }
 
-PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const CordsBox *early,
-                                   PetscErrorCode (*wait)(void *), void *context)
+PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const CordsConvArrival *arrival)
 {
   PetscFunctionBegin;
-  conv->arrivals[adjoint] = (Arrival){wait, context};
+  conv->arrivals[adjoint] = *arrival;
   for (PetscInt slot = 0; slot < SLOT_COUNT; slot++) {
     const Kernel *k = &conv->kernels[slot];
-    if (SharedWith(conv, slot) < 0 && k->backend->divide) PetscCall(k->backend->divide(k->data, adjoint, early));
+    if (SharedWith(conv, slot) < 0 && k->backend->divide)
+      PetscCall(k->backend->divide(k->data, adjoint, &arrival->box));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscBool CordsConvReadsEarly(CordsConv conv, CordsConvOperation operation, PetscInt n)
+{
+  const PetscBool adjoint = (PetscBool)(operation == CORDS_CONV_BACKWARD_DATA);
+
+  return (PetscBool)(operation != CORDS_CONV_BACKWARD_WEIGHTS && conv->arrivals[adjoint].wait &&
+                     KernelFor(conv, operation, n)->backend->divide);
+}
+
+PetscInt CordsConvReach(const CordsConvShape *shape)
+{
+  return PetscMax(PetscMax(shape->kernel_rows, shape->kernel_columns), 4);
 }
 
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
@@ -267,7 +274,7 @@ void CordsConvFill(const CordsConvShape *s, CordsType type, PetscInt n, const vo
 
 static PetscErrorCode Wait(CordsConv conv, PetscBool adjoint)
 {
-  const Arrival *a = &conv->arrivals[adjoint];
+  const CordsConvArrival *a = &conv->arrivals[adjoint];
 
   return a->wait ? a->wait(a->context) : PETSC_SUCCESS;
 }
@@ -276,10 +283,11 @@ static PetscErrorCode Wait(CordsConv conv, PetscBool adjoint)
 static PetscErrorCode Run(CordsConv conv, const Kernel *k, PetscBool adjoint, PetscInt n, const void *x,
                           const CordsFinish *finish)
 {
-  const PetscBool early = (PetscBool)(conv->arrivals[adjoint].wait && k->backend->divide);
+  const CordsConvArrival *a = &conv->arrivals[adjoint];
+  const PetscBool early = (PetscBool)(a->wait && k->backend->divide);
 
   PetscFunctionBegin;
-  if (early) PetscCall(k->backend->run(k->data, adjoint, CORDS_PART_EARLY, n, x, finish));
+  if (early) PetscCall(k->backend->run(k->data, adjoint, CORDS_PART_EARLY, n, *a->early, finish));
   PetscCall(Wait(conv, adjoint));
   PetscCall(k->backend->run(k->data, adjoint, early ? CORDS_PART_LATE : CORDS_PART_WHOLE, n, x, finish));
   PetscFunctionReturn(PETSC_SUCCESS);

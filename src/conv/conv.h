@@ -48,11 +48,23 @@ const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
 PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
                                         PetscBool *supports, PetscBool *lean);
 
-/* From now on the images x that this convolution reads (adjoint: dy, du) are there in the box `early` when an operation
-   begins, the rest of them once wait(context) has returned, which every operation calls once.  What reads the box only
-   is computed before.  Errors: those of wait. */
-PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const CordsBox *early,
-                                   PetscErrorCode (*wait)(void *context), void *context);
+/* How the images x that a convolution reads (adjoint: dy, du) come in two parts: when an operation begins, a box of
+   them is there as images of its own, [n][row][column][channel] of the box; x is there when wait(context) has returned,
+   which every operation calls once. */
+typedef struct {
+  CordsBox box;             /* rows and columns counted as in x, beyond which it may reach */
+  const void *const *early; /* where the address of the images of the box stands when an operation begins */
+  PetscErrorCode (*wait)(void *context);
+  void *context;
+} CordsConvArrival;
+
+/* From now on images arrive so; what reads the box only is computed before the others are waited for, where the backend
+   can.  What `arrival` points to is borrowed.  Errors: those of wait. */
+PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const CordsConvArrival *arrival);
+/* Whether an operation on n images will read the early images, and then nothing of x that is further from a pixel
+   outside the box than CordsConvReach; else it reads x. */
+PetscBool CordsConvReadsEarly(CordsConv conv, CordsConvOperation operation, PetscInt n);
+PetscInt CordsConvReach(const CordsConvShape *shape);
 
 /* weights: M [out][in][row][column]; copied. */
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights);

@@ -4,11 +4,14 @@
 #include "conv/cut_shape.h"
 #include "conv/halo.h"
 
-/* One direction: a map's window, and what works on it; where it reads own pixels only, while the others travel. */
+/* One direction: what works on a map's window.  What reads own pixels only is computed from the tile while the others
+   travel; of own pixels only those that stand beside a halo are copied into the window. */
 typedef struct {
   CordsHalo halo;
   CordsArray window; /* T, grown to the images of a call */
   CordsConv conv;    /* NULL: this rank has nothing to do */
+  const void *tile;  /* of the call at work */
+  CordsBox unread;   /* own pixels that nothing reads in the window */
 } Direction;
 
 struct _p_CordsCutConv {
@@ -46,20 +49,43 @@ static PetscErrorCode Arrive(void *halo)
   return CordsHaloEnd(halo);
 }
 
+/* The part of a line [start, start + count) that is not near a halo, which a window [first, end) may have beyond it. */
+static void Shrink(PetscInt reach, PetscInt first, PetscInt end, PetscInt *start, PetscInt *count)
+{
+  const PetscInt before = *start > first ? reach : 0, after = *start + *count < end ? reach : 0;
+
+  *start += before;
+  *count = PetscMax(*count - before - after, 0);
+}
+
+/* What is read from the tile alone. */
+static CordsBox Unread(const CordsConvShape *part, const CordsBox *own, const CordsBox *window)
+{
+  CordsBox box = CordsBoxIntersect(own, window);
+  const PetscInt reach = CordsConvReach(part);
+
+  Shrink(reach, window->row_start, window->row_start + window->row_count, &box.row_start, &box.row_count);
+  Shrink(reach, window->column_start, window->column_start + window->column_count, &box.column_start,
+         &box.column_count);
+  return CordsBoxPixels(&box) > 0 ? box : (CordsBox){0};
+}
+
 /* own: this rank's tile of the map of rows × columns × channels that the direction reads. */
 static PetscErrorCode DirectionCreate(CordsContext context, const CordsConvShape *part, CordsType type,
                                       PetscBool has_work, PetscInt rows, PetscInt columns, PetscInt channels,
                                       const CordsBox *own, const CordsBox *window, PetscBool adjoint, Direction *d)
 {
-  CordsBox early = CordsBoxIntersect(own, window);
+  CordsConvArrival arrival = {.box = *own, .early = &d->tile, .wait = Arrive};
 
   PetscFunctionBegin;
   PetscCall(CordsHaloCreate(context, rows, columns, channels, window, &d->halo));
   if (!has_work) PetscFunctionReturn(PETSC_SUCCESS);
-  early.row_start -= window->row_start;
-  early.column_start -= window->column_start;
+  d->unread = Unread(part, own, window);
+  arrival.box.row_start -= window->row_start;
+  arrival.box.column_start -= window->column_start;
+  arrival.context = d->halo;
   PetscCall(CordsConvCreate(part, type, NULL, &d->conv));
-  PetscCall(CordsConvSetArrival(d->conv, adjoint, &early, Arrive, d->halo));
+  PetscCall(CordsConvSetArrival(d->conv, adjoint, &arrival));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -132,34 +158,38 @@ void CordsCutConvLaterBytes(CordsCutConv conv, PetscInt most, double *own, doubl
 }
 
 /* The window of a tile for n images begins to be gathered; the convolution that reads it waits for what is missing. */
-static PetscErrorCode Gather(Direction *d, CordsType type, PetscInt pixels, PetscInt channels, PetscInt n,
-                             const void *tile)
+static PetscErrorCode Gather(Direction *d, CordsType type, CordsConvOperation operation, PetscInt pixels,
+                             PetscInt channels, PetscInt n, const void *tile)
 {
+  const PetscBool early = (PetscBool)(d->conv && CordsConvReadsEarly(d->conv, operation, n));
+
   PetscFunctionBegin;
   if (d->window.items < n) {
     PetscCall(CordsArrayDestroy(&d->window));
     PetscCall(CordsArrayCreate(type, n, pixels * channels, &d->window));
   }
-  PetscCall(CordsHaloBegin(d->halo, type, n, tile, d->window.data));
+  d->tile = tile;
+  PetscCall(CordsHaloBegin(d->halo, type, n, tile, early ? &d->unread : NULL, d->window.data));
   if (!d->conv) PetscCall(CordsHaloEnd(d->halo));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode GatherInputs(CordsCutConv c, PetscInt n, const void *x)
+static PetscErrorCode GatherInputs(CordsCutConv c, CordsConvOperation operation, PetscInt n, const void *x)
 {
-  return Gather(&c->forward, c->type, CordsBoxPixels(&c->cut.in_window), c->cut.local.in_channels, n, x);
+  return Gather(&c->forward, c->type, operation, CordsBoxPixels(&c->cut.in_window), c->cut.local.in_channels, n, x);
 }
 
 static PetscErrorCode GatherOutputs(CordsCutConv c, PetscInt n, const void *dy)
 {
-  return Gather(&c->adjoint, c->type, CordsBoxPixels(&c->cut.out_window), c->cut.local.out_channels, n, dy);
+  return Gather(&c->adjoint, c->type, CORDS_CONV_BACKWARD_DATA, CordsBoxPixels(&c->cut.out_window),
+                c->cut.local.out_channels, n, dy);
 }
 
 PetscErrorCode CordsCutConvForwardFrom(CordsCutConv c, PetscInt n, const void *x, const void *start, PetscInt period,
                                        void *y)
 {
   PetscFunctionBegin;
-  PetscCall(GatherInputs(c, n, x));
+  PetscCall(GatherInputs(c, CORDS_CONV_FORWARD, n, x));
   if (c->forward.conv) PetscCall(CordsConvForwardFrom(c->forward.conv, n, c->forward.window.data, start, period, y));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -175,7 +205,7 @@ PetscErrorCode CordsCutConvBackwardData(CordsCutConv c, PetscInt n, const void *
 PetscErrorCode CordsCutConvBackwardWeights(CordsCutConv c, PetscInt n, const void *x, const void *dy, void *dw)
 {
   PetscFunctionBegin;
-  PetscCall(GatherInputs(c, n, x));
+  PetscCall(GatherInputs(c, CORDS_CONV_BACKWARD_WEIGHTS, n, x));
   if (c->forward.conv) PetscCall(CordsConvBackwardWeights(c->forward.conv, n, c->forward.window.data, dy, dw));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -184,7 +214,7 @@ PetscErrorCode CordsCutConvStep(CordsCutConv c, PetscInt n, const CordsConvLaw *
                                 PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask)
 {
   PetscFunctionBegin;
-  PetscCall(GatherInputs(c, n, x));
+  PetscCall(GatherInputs(c, CORDS_CONV_FORWARD, n, x));
   if (c->forward.conv)
     PetscCall(CordsConvStep(c->forward.conv, n, law, c->forward.window.data, z, period, r, r_next, x_next, mask));
   PetscFunctionReturn(PETSC_SUCCESS);

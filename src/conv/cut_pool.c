@@ -44,7 +44,7 @@ static PetscErrorCode Gather(CordsHalo halo, CordsType type, const CordsBox *box
 {
   PetscFunctionBegin;
   PetscCall(CordsArrayCreate(type, n, CordsBoxPixels(box) * channels, window));
-  PetscCall(CordsHaloBegin(halo, type, n, tile, window->data));
+  PetscCall(CordsHaloBegin(halo, type, n, tile, NULL, window->data));
   PetscCall(CordsHaloEnd(halo));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

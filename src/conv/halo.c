@@ -114,8 +114,10 @@ static PetscErrorCode Count(const CordsHalo h, const Part *part, PetscMPIInt *co
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsHaloBegin(CordsHalo h, CordsType type, PetscInt n, const void *tile, void *window)
+PetscErrorCode CordsHaloBegin(CordsHalo h, CordsType type, PetscInt n, const void *tile, const CordsBox *unread,
+                              void *window)
 {
+  const CordsBox nothing = {0};
   MPI_Request *request = h->requests;
   PetscMPIInt count;
   const int tag = 0;
@@ -138,7 +140,7 @@ PetscErrorCode CordsHaloBegin(CordsHalo h, CordsType type, PetscInt n, const voi
     PetscCallMPI(MPI_Isend(part->buffer.data, count, MPI_BYTE, part->rank, tag, h->comm, request++));
     CordsTrafficCount(CORDS_TRAFFIC_HALO, 1, count);
   }
-  CordsBoxCopy(&h->inside, n, h->pixel_bytes, &h->tile, tile, &h->window, window);
+  CordsBoxCopyAround(&h->inside, unread ? unread : &nothing, n, h->pixel_bytes, &h->tile, tile, &h->window, window);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -23,9 +23,12 @@ PetscErrorCode CordsHaloCreate(CordsContext context, PetscInt rows, PetscInt col
 PetscErrorCode CordsHaloDestroy(CordsHalo *halo);
 
 /* Start filling a window from the tiles: tile, window [n][row][column][channel] of `type`.  One message from every rank
-   that owns a part of the window, for all n items.  Between Begin and End the tile must not be written, and of the
-   window only what the rank owns itself may be read.  Collective; one exchange of a halo at a time. */
-PetscErrorCode CordsHaloBegin(CordsHalo halo, CordsType type, PetscInt n, const void *tile, void *window);
+   that owns a part of the window, for all n items.  unread: a box of the map inside both tile and window, or empty;
+   there the window is not written, for who reads the tile instead.  NULL: the whole window is wanted.  Between Begin
+   and End the tile may be read, and of the window what the rank owns itself.  Collective; one exchange of a halo at a
+   time. */
+PetscErrorCode CordsHaloBegin(CordsHalo halo, CordsType type, PetscInt n, const void *tile, const CordsBox *unread,
+                              void *window);
 PetscErrorCode CordsHaloEnd(CordsHalo halo);
 
 /* Messages that this rank sends in an exchange, and their bytes for n items of a type. */

@@ -100,6 +100,7 @@ PetscErrorCode CordsRouteDestroy(CordsRoute *route)
     PetscCall(PetscFree(route->classes[k].pixels));
     PetscCall(PetscFree(route->classes[k].taps));
     PetscCall(PetscFree(route->classes[k].sources));
+    PetscCall(PetscFree(route->classes[k].early_sources));
   }
   PetscCall(PetscFree(route->classes));
   if (!route->borrowed) free(route->panels);
@@ -110,13 +111,14 @@ static PetscBool ReadsInside(const int32_t *sources, PetscInt taps, size_t pixel
                              const CordsBox *box)
 {
   for (PetscInt t = 0; t < taps; t++) {
-    const PetscInt pixel = sources[t] < 0 ? -1 : (PetscInt)((size_t)sources[t] / pixel_bytes);
-    if (pixel >= 0 && !CordsBoxHolds(box, pixel / in_columns, pixel % in_columns)) return PETSC_FALSE;
+    if (sources[t] < 0) continue;
+    if (CordsBoxPlace(box, (PetscInt)((size_t)sources[t] / pixel_bytes), in_columns) < 0) return PETSC_FALSE;
   }
   return PETSC_TRUE;
 }
 
-static PetscErrorCode DivideClass(CordsRouteClass *c, size_t pixel_bytes, PetscInt in_columns, const CordsBox *early)
+/* Pixels and their sources, those that read inside the box first. */
+static PetscErrorCode SortClass(CordsRouteClass *c, size_t pixel_bytes, PetscInt in_columns, const CordsBox *early)
 {
   const PetscInt taps = c->tap_count;
   PetscInt *pixels, placed = 0;
@@ -146,8 +148,22 @@ PetscErrorCode CordsRouteDivide(CordsRoute *route, PetscInt in_columns, const Co
   const size_t pixel_bytes = (size_t)route->in_channels * CordsTypeSize(route->type);
 
   PetscFunctionBegin;
-  for (PetscInt k = 0; k < route->class_count; k++)
-    PetscCall(DivideClass(&route->classes[k], pixel_bytes, in_columns, early));
+  route->early_pixels = CordsBoxPixels(early);
+  for (PetscInt k = 0; k < route->class_count; k++) {
+    CordsRouteClass *c = &route->classes[k];
+    size_t count;
+    PetscCall(SortClass(c, pixel_bytes, in_columns, early));
+    count = (size_t)c->early_count * c->tap_count;
+    PetscCall(PetscFree(c->early_sources));
+    PetscCall(PetscMalloc1(count, &c->early_sources));
+    for (size_t s = 0; s < count; s++) {
+      c->early_sources[s] = c->sources[s];
+      if (c->sources[s] < 0) continue;
+      c->early_sources[s] =
+          (int32_t)((size_t)CordsBoxPlace(early, (PetscInt)((size_t)c->sources[s] / pixel_bytes), in_columns) *
+                    pixel_bytes);
+    }
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

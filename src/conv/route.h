@@ -10,15 +10,18 @@ enum { CORDS_ROUTE_WIDTH_MAX = 4 /* vectors of a channel block */ };
 /* Output pixels that have the same taps: all of them forwards; backwards those that fall alike between strides. */
 typedef struct {
   PetscInt pixel_count, tap_count;
-  PetscInt early_count; /* pixels, the first of all, that read a given box only (CordsRouteDivide); else 0 */
-  PetscInt *pixels;     /* places in the output image */
-  PetscInt *taps;       /* places in the kernel */
-  int32_t *sources;     /* [pixel][tap]: bytes from the start of the input image, −1 outside */
+  PetscInt *pixels; /* places in the output image */
+  PetscInt *taps;   /* places in the kernel */
+  int32_t *sources; /* [pixel][tap]: bytes from the start of the input image, −1 outside */
+  /* the first pixels, those that read a given box only (CordsRouteDivide), and their sources in an image of this box */
+  PetscInt early_count;
+  int32_t *early_sources;
 } CordsRouteClass;
 
 typedef struct {
   CordsType type;
   PetscInt in_pixels, in_channels, out_pixels, out_channels, tap_count;
+  PetscInt early_pixels; /* of the box */
   PetscInt class_count;
   CordsRouteClass *classes;
   size_t unit_size;                       /* what one multiplication reads of an image: a number, or a pair of bf16 */
@@ -32,7 +35,8 @@ typedef struct {
 PetscErrorCode CordsRouteCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, CordsRoute *route);
 PetscErrorCode CordsRouteDestroy(CordsRoute *route);
 
-/* In every class the pixels that read nothing outside a box of the input image come first, in their order. */
+/* In every class the pixels that read nothing outside a box come first, in their order.  The box may reach beyond the
+   input image, which has in_columns. */
 PetscErrorCode CordsRouteDivide(CordsRoute *route, PetscInt in_columns, const CordsBox *early);
 
 /* weights: M [out][in][row][column] */

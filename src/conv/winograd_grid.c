@@ -38,12 +38,13 @@ PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *s, PetscBool adjoin
 static PetscBool ReadsInside(const int32_t *pixels, PetscInt in_columns, const CordsBox *box)
 {
   for (PetscInt k = 0; k < CORDS_WINOGRAD_PLACES; k++) {
-    if (pixels[k] >= 0 && !CordsBoxHolds(box, pixels[k] / in_columns, pixels[k] % in_columns)) return PETSC_FALSE;
+    if (pixels[k] >= 0 && CordsBoxPlace(box, pixels[k], in_columns) < 0) return PETSC_FALSE;
   }
   return PETSC_TRUE;
 }
 
-PetscErrorCode CordsWinogradGridDivide(CordsWinogradGrid *grid, const CordsBox *early)
+/* Those that read inside the box first. */
+static PetscErrorCode SortTiles(CordsWinogradGrid *grid, const CordsBox *early)
 {
   int32_t *inputs, *outputs;
   PetscInt placed = 0;
@@ -68,10 +69,25 @@ PetscErrorCode CordsWinogradGridDivide(CordsWinogradGrid *grid, const CordsBox *
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsWinogradGridDivide(CordsWinogradGrid *grid, const CordsBox *early)
+{
+  PetscFunctionBegin;
+  PetscCall(SortTiles(grid, early));
+  grid->early_pixels = CordsBoxPixels(early);
+  PetscCall(PetscFree(grid->early_inputs));
+  PetscCall(PetscMalloc1(grid->early * CORDS_WINOGRAD_PLACES, &grid->early_inputs));
+  for (PetscInt k = 0; k < grid->early * CORDS_WINOGRAD_PLACES; k++) {
+    const int32_t pixel = grid->inputs[k];
+    grid->early_inputs[k] = pixel < 0 ? -1 : (int32_t)CordsBoxPlace(early, pixel, grid->in_columns);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 PetscErrorCode CordsWinogradGridDestroy(CordsWinogradGrid *grid)
 {
   PetscFunctionBegin;
   PetscCall(PetscFree(grid->inputs));
   PetscCall(PetscFree(grid->outputs));
+  PetscCall(PetscFree(grid->early_inputs));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -7,16 +7,18 @@
 typedef struct {
   PetscInt in_pixels, in_columns, in_channels, out_pixels, out_channels;
   PetscInt tiles;   /* of an image; those at the lower and right edge may reach beyond it */
-  PetscInt early;   /* tiles, the first of all, that read a given box only (CordsWinogradGridDivide); else 0 */
   int32_t *inputs;  /* [tile][4 × 4] input pixels, −1 outside */
   int32_t *outputs; /* [tile][2 × 2] output pixels, −1 outside */
+  /* the first tiles, those that read a given box only (CordsWinogradGridDivide), and inputs in an image of this box */
+  PetscInt early, early_pixels;
+  int32_t *early_inputs;
 } CordsWinogradGrid;
 
 /* adjoint: from output to input of the shape, which is 3 × 3 with stride 1.  Owned: CordsWinogradGridDestroy. */
 PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *shape, PetscBool adjoint, CordsWinogradGrid *grid);
 PetscErrorCode CordsWinogradGridDestroy(CordsWinogradGrid *grid);
 
-/* The tiles that read nothing outside a box of the input image come first, in their order. */
+/* The tiles that read nothing outside a box come first, in their order.  The box may reach beyond the input image. */
 PetscErrorCode CordsWinogradGridDivide(CordsWinogradGrid *grid, const CordsBox *early);
 
 /* Addresses of pixels [count] of an image of n, zeros where they lie outside. */

@@ -42,3 +42,22 @@ void CordsBoxCopy(const CordsBox *box, PetscInt items, size_t pixel_bytes, const
              (const char *)from + Place(from_box, item, row, box->column_start, pixel_bytes), row_bytes);
   }
 }
+
+void CordsBoxCopyAround(const CordsBox *box, const CordsBox *hole, PetscInt items, size_t pixel_bytes,
+                        const CordsBox *from_box, const void *from, const CordsBox *to_box, void *to)
+{
+  const PetscInt row_end = box->row_start + box->row_count, hole_row_end = hole->row_start + hole->row_count;
+  const PetscInt column_end = box->column_start + box->column_count;
+  const PetscInt hole_column_end = hole->column_start + hole->column_count;
+  const CordsBox around[4] = {
+      {box->row_start, hole->row_start - box->row_start, box->column_start, box->column_count},
+      {hole_row_end, row_end - hole_row_end, box->column_start, box->column_count},
+      {hole->row_start, hole->row_count, box->column_start, hole->column_start - box->column_start},
+      {hole->row_start, hole->row_count, hole_column_end, column_end - hole_column_end}};
+
+  if (CordsBoxPixels(hole) == 0) {
+    CordsBoxCopy(box, items, pixel_bytes, from_box, from, to_box, to);
+    return;
+  }
+  for (int k = 0; k < 4; k++) CordsBoxCopy(&around[k], items, pixel_bytes, from_box, from, to_box, to);
+}

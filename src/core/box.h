@@ -13,10 +13,13 @@ static inline PetscInt CordsBoxPixels(const CordsBox *box)
   return box->row_count * box->column_count;
 }
 
-static inline PetscBool CordsBoxHolds(const CordsBox *box, PetscInt row, PetscInt column)
+/* Place in the box, row by row, of a pixel that has the place `pixel` in an image of so many columns; −1 outside. */
+static inline PetscInt CordsBoxPlace(const CordsBox *box, PetscInt pixel, PetscInt columns)
 {
-  return (PetscBool)(row >= box->row_start && row < box->row_start + box->row_count && column >= box->column_start &&
-                     column < box->column_start + box->column_count);
+  const PetscInt row = pixel / columns - box->row_start, column = pixel % columns - box->column_start;
+
+  if (row < 0 || row >= box->row_count || column < 0 || column >= box->column_count) return -1;
+  return row * box->column_count + column;
 }
 
 /* What two boxes have in common; {0} where that is nothing. */
@@ -29,5 +32,8 @@ CordsBox CordsBoxOfLayout(const CordsLayout *layout);
    from_box, `to` covers to_box of the map. */
 void CordsBoxCopy(const CordsBox *box, PetscInt items, size_t pixel_bytes, const CordsBox *from_box, const void *from,
                   const CordsBox *to_box, void *to);
+/* The same but for the pixels of `hole`, which lies in the box or is empty. */
+void CordsBoxCopyAround(const CordsBox *box, const CordsBox *hole, PetscInt items, size_t pixel_bytes,
+                        const CordsBox *from_box, const void *from, const CordsBox *to_box, void *to);
 
 #endif

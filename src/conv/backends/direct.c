@@ -31,6 +31,8 @@ typedef struct {
   const CordsTileOperations *operations;
   const CordsRoute *route;
   const CordsRouteClass *class;
+  const int32_t *sources; /* of the class */
+  PetscInt in_pixels;     /* of an image of x */
   const CordsFinish *finish;
   const char *x;
   const void *zeros;
@@ -50,8 +52,8 @@ static PetscInt LocateTile(const Work *w, PetscInt tile, PetscInt part, const vo
   PetscInt k = w->pixel_start + (PetscInt)(first % w->pixel_count);
 
   for (PetscInt p = 0; p < pixels; p++) {
-    const char *image = w->x + (size_t)item * w->route->in_pixels * pixel_bytes + skipped;
-    const int32_t *sources = class->sources + (size_t)k * taps;
+    const char *image = w->x + (size_t)item * w->in_pixels * pixel_bytes + skipped;
+    const int32_t *sources = w->sources + (size_t)k * taps;
     for (PetscInt t = 0; t < taps; t++)
       rows[p * taps + t] = sources[t] < 0 ? (const char *)w->zeros : image + sources[t];
     where[p].at = (size_t)item * w->route->out_pixels + class->pixels[k];
@@ -110,6 +112,8 @@ static void RunClass(const Data *d, const CordsRoute *route, const CordsRouteCla
     const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
     const PetscInt64 share = thread % tile_shares;
     Work w = {.operations = o, .route = route, .class = class, .finish = finish, .x = x, .zeros = d->zeros, .n = n};
+    w.sources = part == CORDS_PART_EARLY ? class->early_sources : class->sources;
+    w.in_pixels = part == CORDS_PART_EARLY ? route->early_pixels : route->in_pixels;
     w.pixel_start = start;
     w.pixel_count = end_pixel - start;
     w.vector = CordsRouteShareStart(route, thread % block_shares, block_shares);

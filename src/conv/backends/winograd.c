@@ -56,6 +56,8 @@ typedef struct {
   const CordsFinish *finish;
   const char *x;
   const void *zeros;
+  const int32_t *tile_inputs; /* of the grid */
+  PetscInt in_pixels;         /* of an image of x */
   size_t pixel_bytes;
   PetscBool by_blocks;             /* threads share blocks of output channels */
   PetscInt tile_start, tile_count; /* of an item */
@@ -74,13 +76,13 @@ typedef struct {
 static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt count)
 {
   const CordsWinogradGrid *g = &w->direction->grid;
-  const size_t image_bytes = (size_t)g->in_pixels * w->pixel_bytes;
+  const size_t image_bytes = (size_t)w->in_pixels * w->pixel_bytes;
   const char *image = w->x + (size_t)(first / w->tile_count) * image_bytes;
   PetscInt tile = w->tile_start + (PetscInt)(first % w->tile_count);
   const void *pixels[PLACES];
 
   for (PetscInt k = 0; k < count; k++) {
-    CordsWinogradAddresses(g->inputs + tile * PLACES, PLACES, image, w->pixel_bytes, w->zeros, pixels);
+    CordsWinogradAddresses(w->tile_inputs + tile * PLACES, PLACES, image, w->pixel_bytes, w->zeros, pixels);
     w->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
     if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, image += image_bytes;
   }
@@ -192,6 +194,8 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
             .finish = finish,
             .x = x,
             .zeros = d->zeros,
+            .tile_inputs = part == CORDS_PART_EARLY ? g->early_inputs : g->inputs,
+            .in_pixels = part == CORDS_PART_EARLY ? g->early_pixels : g->in_pixels,
             .pixel_bytes = (size_t)g->in_channels * CordsTypeSize(d->type),
             .tile_start = start,
             .tile_count = count,

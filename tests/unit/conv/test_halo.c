@@ -39,7 +39,7 @@ static void CheckWindow(const CordsContextData *context, const CordsBox *window)
 
   SupportCall(CordsHaloCreate(context, ROWS, COLUMNS, CHANNELS, window, &halo));
   for (int again = 0; again < 2; again++) { /* a halo is used many times */
-    SupportCall(CordsHaloBegin(halo, CORDS_F64, ITEMS, own, found));
+    SupportCall(CordsHaloBegin(halo, CORDS_F64, ITEMS, own, NULL, found));
     SupportCall(CordsHaloEnd(halo));
     for (PetscInt k = 0; k < ITEMS * CordsBoxPixels(window) * CHANNELS; k++) assert_true(found[k] == right[k]);
   }

@@ -31,5 +31,22 @@ static void TestCopy(void **state)
   }
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestIntersect), cmocka_unit_test(TestCopy)};
+static void TestCopyAround(void **state)
+{
+  const CordsBox box = {2, 4, 1, 5}, holes[] = {{3, 2, 2, 3}, {2, 4, 1, 5}, {2, 1, 3, 3}, {0, 0, 0, 0}};
+  int from[2][4][5], to[2][4][5];
+
+  for (int k = 0; k < 40; k++) ((int *)from)[k] = k;
+  for (size_t h = 0; h < PETSC_STATIC_ARRAY_LENGTH(holes); h++) {
+    for (int k = 0; k < 40; k++) ((int *)to)[k] = -1;
+    CordsBoxCopyAround(&box, &holes[h], 2, sizeof(int), &box, from, &box, to);
+    for (int k = 0; k < 40; k++) {
+      const PetscBool in_hole = (PetscBool)(CordsBoxPlace(&holes[h], (k % 20 / 5 + 2) * 9 + k % 5 + 1, 9) >= 0);
+      assert_int_equal(((int *)to)[k], in_hole ? -1 : k);
+    }
+  }
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestIntersect), cmocka_unit_test(TestCopy),
+                                          cmocka_unit_test(TestCopyAround)};
 SUPPORT_MAIN(tests)
