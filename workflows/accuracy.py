@@ -30,7 +30,7 @@ def digest(path):
 
 
 def number_of_parameters(file):
-    """Trained numbers of a network: all but what only the CNN's target needs."""
+    """How many numbers a network has in its file."""
     return sum(int(numpy.prod(file[name].shape)) for name in file.names("parameters"))
 
 
@@ -103,7 +103,7 @@ def gather(output, folders):
     out.array("network", numpy.array(networks, "S"), "network", "1", "name of the network")
     out.array("seed", numpy.array(seeds, "i8"), "seed", "1", "key of the training's random numbers")
     out.array("images", images, "data", "1", "number of images that were classified")
-    out.array("parameters", parameters, "network", "1", "number of parameters of the recurrent network")
+    out.array("parameters", parameters, "network", "1", "numbers in the file of the recurrent network")
     out.array("recurrent", values["recurrent"], axes, "1", "fraction classified correctly by the recurrent network at the last step")
     out.array("cnn", values["cnn"], axes, "1", "fraction classified correctly by the CNN from which it was trained")
     out.array("over_time", over_time, f"{axes},step", "1", "fraction classified correctly at each step with the image")

