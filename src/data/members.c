@@ -100,6 +100,7 @@ static int Compare(const void *first, const void *second, void *text)
 
 void CordsMembersSort(CordsMembers members)
 {
+  if (members->count == 0) return; /* there is no array */
   qsort_r(members->members, (size_t)members->count, sizeof *members->members, Compare, members->text);
 }
 

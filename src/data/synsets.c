@@ -76,10 +76,16 @@ static void Sort(CordsSynsets *synsets, const char *path, char *problem)
 static char *ReadFile(const char *path, size_t *length, char *problem)
 {
   FILE *stream = fopen(path, "rb");
-  char *bytes = malloc(FILE_BYTES_MAX + 1);
+  long end = stream && !fseek(stream, 0, SEEK_END) ? ftell(stream) : -1;
+  size_t most = end < 0 ? 0 : (size_t)PetscMin(end, (long)FILE_BYTES_MAX);
+  char *bytes = end < 0 ? NULL : malloc(most + 1);
 
-  *length = stream && bytes ? fread(bytes, 1, FILE_BYTES_MAX, stream) : 0;
-  if (!stream || !bytes || ferror(stream))
+  *length = 0;
+  if (bytes) {
+    rewind(stream);
+    *length = fread(bytes, 1, most, stream);
+  }
+  if (!bytes || ferror(stream))
     snprintf(problem, CORDS_DATASET_PROBLEM, "%s: cannot be read (%s)", path, strerror(errno));
   else if (*length == FILE_BYTES_MAX)
     snprintf(problem, CORDS_DATASET_PROBLEM, "%s: is longer than %d bytes", path, FILE_BYTES_MAX - 1);

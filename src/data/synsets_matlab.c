@@ -103,11 +103,13 @@ static double Value(const Element *element, size_t index)
 static PetscBool MatrixHead(const Element *matrix, Bytes *rest, uint32_t *kind, double sizes[2])
 {
   Element flags, shape, name;
+  double word;
 
   *rest = matrix->data;
   if (matrix->type != TYPE_MATRIX || !Next(rest, &flags) || !Next(rest, &shape) || !Next(rest, &name))
     return PETSC_FALSE;
-  *kind = (uint32_t)Value(&flags, 0) & 0xff;
+  word = Value(&flags, 0);
+  *kind = word >= 0 && word <= UINT32_MAX ? (uint32_t)word & 0xff : 0;
   sizes[0] = Value(&shape, 0);
   sizes[1] = Value(&shape, 1);
   return PETSC_TRUE;
@@ -182,11 +184,11 @@ static PetscBool ReadStructure(const Element *matrix, const char *path, CordsSyn
   return PETSC_TRUE;
 }
 
-/* Unfold zlib data; NULL if that fails.  To be freed. */
+/* Unfold zlib data; NULL if that fails.  To be freed.  zlib's data never become more than 1032 times as long. */
 static uint8_t *Unfold(Bytes packed, size_t *length)
 {
-  uint8_t *bytes = malloc(UNFOLDED_MAX);
-  uLongf unfolded = UNFOLDED_MAX;
+  uLongf unfolded = PetscMin((uLongf)UNFOLDED_MAX, 1032 * (uLongf)(packed.end - packed.at) + 1);
+  uint8_t *bytes = malloc(unfolded);
   int status = bytes ? uncompress(bytes, &unfolded, packed.at, (uLong)(packed.end - packed.at)) : Z_MEM_ERROR;
 
   *length = unfolded;
