@@ -1,6 +1,7 @@
 """Datasets of image files through whole commands: training, evaluation, packing; images that cannot be decoded."""
 
 import io
+import os
 import pathlib
 import shutil
 import tarfile
@@ -116,6 +117,11 @@ class Images(commands.Test):
         result = self.good("evaluate", "-checkpoint", self.folder / "left_out_1/model.h5", "-dataset", "folder", "-data",
                            data, "-output", file, "-loader_threads", 2)
         self.assertRegex(result.stdout, r"(?m)^loading: waited .*, decoding threads: 2$")
+        # one OpenMP thread: the other processors decode
+        threads = min(4, len(os.sched_getaffinity(0)) - 1)
+        automatic = self.good("evaluate", "-checkpoint", self.folder / "left_out_1/model.h5", "-dataset", "folder",
+                              "-data", data, "-output", self.folder / "automatic.h5", OMP_NUM_THREADS="1")
+        self.assertRegex(automatic.stdout, rf"(?m)^loading: waited .*, decoding threads: {threads}$")
         self.assertIn("images left out: 1", result.stdout)
         self.assertIn("on 11 images", result.stdout)
         with h5py.File(file) as results:

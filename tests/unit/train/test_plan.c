@@ -29,6 +29,22 @@ static void End(CordsSystem system, CordsModel model)
 
 static const CordsPlanTask task = {.batch = 8, .spontaneous = 50, .steps = 200, .record = PETSC_TRUE};
 
+/* Images that wait for their turn take memory, too: those of a batch and a neighbour, as often as there are slots. */
+static void TestLoading(void **state)
+{
+  const CordsLoading ahead = {.threads = 1, .prefetch = 3}, none = {.threads = 0, .prefetch = 3};
+  CordsModel model;
+  CordsSystem system = System(&model);
+  const CordsArchitecture *a = &model->architecture;
+  double image = sizeof(float) * (double)a->image_rows * a->image_columns * a->image_channels;
+
+  assert_true(fabs(CordsPlanLearningBytes(system, &ahead, 8, 4) - CordsPlanLearningBytes(system, &none, 8, 4) -
+                   2 * 9 * image) < 1);
+  assert_true(fabs(CordsPlanLearningBytes(system, &none, 16, 4) - CordsPlanLearningBytes(system, &none, 8, 4) -
+                   2 * 8 * image) < 1);
+  End(system, model);
+}
+
 static void TestFast(void **state)
 {
   CordsModel model;
@@ -208,8 +224,8 @@ static void TestDescribe(void **state)
   SupportCall(PetscFree(text));
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(TestFast),     cmocka_unit_test(TestLimits),
-                                          cmocka_unit_test(TestTooSmall), cmocka_unit_test(TestParts),
-                                          cmocka_unit_test(TestKernels),  cmocka_unit_test(TestMeasured),
-                                          cmocka_unit_test(TestDescribe)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test(TestLoading),  cmocka_unit_test(TestFast),
+                                          cmocka_unit_test(TestLimits),   cmocka_unit_test(TestTooSmall),
+                                          cmocka_unit_test(TestParts),    cmocka_unit_test(TestKernels),
+                                          cmocka_unit_test(TestMeasured), cmocka_unit_test(TestDescribe)};
 SUPPORT_MAIN(tests)
