@@ -208,8 +208,19 @@ static PetscInt SubspaceSize(PetscInt wanted, PetscInt n)
   return PetscMin(n, PetscMax(200, 5 * wanted));
 }
 
+/* Room for so many pairs of active neurons, and for those of inactive ones that can be among the rightmost `count`. */
+static PetscErrorCode Reserve(CordsActive active, PetscInt pairs, PetscInt count, CordsSpectrum *spectrum)
+{
+  const PetscInt inactive =
+      PetscMin(active->whole_size - active->whole_count, count * CordsProblemAreaCount(active->problem));
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc2(pairs + inactive, &spectrum->eigenvalues, pairs + inactive, &spectrum->residuals));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* Take over the eigenpairs that EPS found, with residuals of our own. */
-static PetscErrorCode TakePairs(EPS eps, CordsActive active, CordsSpectrum *spectrum)
+static PetscErrorCode TakePairs(EPS eps, CordsActive active, PetscInt count, CordsSpectrum *spectrum)
 {
   PetscInt found;
   Mat jacobian;
@@ -219,6 +230,7 @@ static PetscErrorCode TakePairs(EPS eps, CordsActive active, CordsSpectrum *spec
   PetscCall(EPSGetOperators(eps, &jacobian, NULL));
   PetscCall(MatCreateVecs(jacobian, &re, &im));
   PetscCall(EPSGetConverged(eps, &found));
+  PetscCall(Reserve(active, found, count, spectrum));
   for (PetscInt k = 0; k < found; k++) {
     CordsEigenvalue *value = &spectrum->eigenvalues[spectrum->count];
     const PetscScalar *x, *y;
@@ -235,10 +247,11 @@ static PetscErrorCode TakePairs(EPS eps, CordsActive active, CordsSpectrum *spec
 }
 
 /* Rightmost pairs of the active block. */
-static PetscErrorCode SolveActive(CordsActive active, PetscInt wanted, PetscReal tolerance, uint64_t seed,
+static PetscErrorCode SolveActive(CordsActive active, const CordsSpectrumSettings *settings, uint64_t seed,
                                   uint64_t point, CordsSpectrum *spectrum)
 {
-  PetscReal work_tolerance = PetscMax(reserve * tolerance, 1e-13);
+  const PetscInt wanted = PetscMin(settings->count, active->whole_count);
+  PetscReal work_tolerance = PetscMax(reserve * settings->tolerance, 1e-13);
   PetscScalar centre;
   Mat jacobian;
   EPS eps;
@@ -255,7 +268,7 @@ static PetscErrorCode SolveActive(CordsActive active, PetscInt wanted, PetscReal
   PetscCall(EPSSolve(eps));
   PetscCall(EPSGetConvergedReason(eps, &spectrum->reason));
   spectrum->products = active->products;
-  PetscCall(TakePairs(eps, active, spectrum));
+  PetscCall(TakePairs(eps, active, settings->count, spectrum));
   PetscCall(EPSDestroy(&eps));
   PetscCall(MatDestroy(&jacobian));
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -292,14 +305,14 @@ PetscErrorCode CordsSpectrumSolve(CordsProblem problem, PetscInt area, const Cor
                                   uint64_t seed, uint64_t point, CordsSpectrum *spectrum)
 {
   CordsActive active;
-  PetscInt wanted;
 
   PetscFunctionBegin;
   PetscCall(CordsActiveCreate(problem, area, &active));
-  wanted = PetscMin(settings->count, active->whole_count);
   *spectrum = (CordsSpectrum){.reason = EPS_CONVERGED_TOL};
-  PetscCall(PetscMalloc2(active->whole_size, &spectrum->eigenvalues, active->whole_size, &spectrum->residuals));
-  if (wanted > 0) PetscCall(SolveActive(active, wanted, settings->tolerance, seed, point, spectrum));
+  if (active->whole_count > 0)
+    PetscCall(SolveActive(active, settings, seed, point, spectrum));
+  else
+    PetscCall(Reserve(active, 0, settings->count, spectrum));
   if (spectrum->reason > 0) PetscCall(AddInactive(active, settings->count, spectrum));
   PetscCall(CordsEigenvaluesSort(spectrum->count, spectrum->eigenvalues, spectrum->residuals));
   spectrum->count = PetscMin(spectrum->count, settings->count);
