@@ -157,3 +157,29 @@ void CordsConvertTiles(const CordsLayout *layout, CordsType type, PetscInt n, co
                  (char *)tiles + (size_t)k * row * CordsTypeSize(type));
   }
 }
+
+#define DEFINE_SQUARES(T, suffix)                                                                                      \
+  static void Squares##suffix(size_t n, const T *a, const T *b, double sums[3])                                        \
+  {                                                                                                                    \
+    double aa = 0, bb = 0, dd = 0;                                                                                     \
+    _Pragma("omp simd reduction(+ : aa, bb, dd)") for (size_t k = 0; k < n; k++)                                       \
+    {                                                                                                                  \
+      const double x = (double)a[k], y = (double)b[k], d = x - y;                                                      \
+      aa += x * x;                                                                                                     \
+      bb += y * y;                                                                                                     \
+      dd += d * d;                                                                                                     \
+    }                                                                                                                  \
+    sums[0] = aa;                                                                                                      \
+    sums[1] = bb;                                                                                                      \
+    sums[2] = dd;                                                                                                      \
+  }
+DEFINE_SQUARES(float, OfF32)
+DEFINE_SQUARES(double, OfF64)
+
+void CordsSquares(CordsType type, size_t n, const void *x, const void *w, double sums[3])
+{
+  if (type == CORDS_F64)
+    SquaresOfF64(n, x, w, sums);
+  else
+    SquaresOfF32(n, x, w, sums);
+}

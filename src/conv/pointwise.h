@@ -26,6 +26,8 @@ void CordsScale(CordsType type, size_t n, double a, void *y);
 void CordsMultiply(CordsType type, size_t n, double a, const void *x, const void *w, void *y);
 /* y[item][e] += x[item mod period][e] for `items` items of n numbers: the same bias or drive for many items */
 void CordsAddPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, void *y);
+/* Σ x², Σ w², Σ (x − w)² in double precision; float32 or float64 */
+void CordsSquares(CordsType type, size_t n, const void *x, const void *w, double sums[3]);
 /* x[item mod period][e] += y[item][e], summed in the order of items: the adjoint of CordsAddPeriodic; x: M */
 void CordsSumPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *y, void *x);
 

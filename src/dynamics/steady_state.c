@@ -2,6 +2,7 @@
 
 #include "conv/pointwise.h"
 #include "core/config.h"
+#include "core/reduce.h"
 #include "dynamics/newton.h"
 
 #include <malloc.h>
@@ -27,9 +28,9 @@ static const double rescue_damping = 0.4;
 /* An image is not settled if its residual is this much above what was asked for. */
 static const double image_allowance = 10;
 
-/* The solver for areas of one size. */
+/* The solver for areas of one shape. */
 typedef struct {
-  PetscInt neurons;
+  PetscInt area; /* one of them */
   SNES snes;
   KSP ksp; /* of the SNES */
   Mat jacobian, adjoint;
@@ -38,7 +39,8 @@ typedef struct {
 } Solver;
 
 struct _p_CordsSteadyState {
-  CordsSystem system; /* borrowed */
+  CordsSystem system;     /* borrowed */
+  CordsContextData group; /* the ranks that share its maps, for sums over them */
   CordsSteadyStateSettings settings;
   PetscInt items, area_count;
   CordsResponse *responses[CORDS_AREAS_MAX]; /* of each image */
@@ -81,15 +83,24 @@ static double SolverBytes(PetscInt vectors, double neurons)
   return (double)sizeof(PetscScalar) * vectors * neurons;
 }
 
-/* Of the solvers of all areas, one for each size. */
+/* Whether the vectors of two areas are alike, on all ranks. */
+static PetscBool SameShape(CordsSystem system, PetscInt i, PetscInt j)
+{
+  const CordsAreaShape *a = &CordsSystemModel(system)->architecture.areas[i],
+                       *b = &CordsSystemModel(system)->architecture.areas[j];
+
+  return (PetscBool)(a->rows == b->rows && a->columns == b->columns && a->channels == b->channels);
+}
+
+/* Of the solvers of all areas, one for each shape, on the rank that has most of them. */
 static double AllSolversBytes(CordsSystem system, PetscInt vectors)
 {
   double bytes = 0;
 
   for (PetscInt i = 0; i < CordsSystemModel(system)->architecture.area_count; i++) {
     PetscBool counted = PETSC_FALSE;
-    for (PetscInt j = 0; j < i; j++) counted |= CordsSystemNeurons(system, j) == CordsSystemNeurons(system, i);
-    if (!counted) bytes += SolverBytes(vectors, CordsSystemNeurons(system, i));
+    for (PetscInt j = 0; j < i; j++) counted |= SameShape(system, j, i);
+    if (!counted) bytes += SolverBytes(vectors, CordsSystemMostNeurons(system, i));
   }
   return bytes;
 }
@@ -131,6 +142,7 @@ PetscErrorCode CordsSteadyStateCreate(CordsSystem system, PetscInt items, const 
   s->settings = *settings;
   s->items = items;
   s->area_count = CordsSystemModel(system)->architecture.area_count;
+  PetscCall(CordsContextUncut(CordsSystemContext(system)->domain_comm, &s->group));
   PetscCall(CordsNewtonVectors(&newton_defaults, &s->vectors));
   PetscCall(CreateResponses(s));
   for (int k = 0; k < 4; k++) {
@@ -197,48 +209,37 @@ static size_t Bytes(CordsSteadyState s)
   return Numbers(s) * CordsTypeSize(Type(s));
 }
 
-#define DEFINE_SQUARES(T, suffix)                                                                                      \
-  static void Squares##suffix(size_t n, const T *a, const T *b, double sums[3])                                        \
-  {                                                                                                                    \
-    double aa = 0, bb = 0, dd = 0;                                                                                     \
-    _Pragma("omp simd reduction(+ : aa, bb, dd)") for (size_t k = 0; k < n; k++)                                       \
-    {                                                                                                                  \
-      const double x = (double)a[k], y = (double)b[k], d = x - y;                                                      \
-      aa += x * x;                                                                                                     \
-      bb += y * y;                                                                                                     \
-      dd += d * d;                                                                                                     \
-    }                                                                                                                  \
-    sums[0] = aa;                                                                                                      \
-    sums[1] = bb;                                                                                                      \
-    sums[2] = dd;                                                                                                      \
-  }
-DEFINE_SQUARES(float, F32)
-DEFINE_SQUARES(double, F64)
-
-/* Σ a², Σ b², Σ (a − b)² of n numbers. */
-static void Squares(CordsType type, size_t n, const void *a, const void *b, double sums[3])
-{
-  if (type == CORDS_F64)
-    SquaresF64(n, a, b, sums);
-  else
-    SquaresF32(n, a, b, sums);
-}
-
 /* |a − b|, and the larger of |a| and |b|. */
-static void Distance(CordsSteadyState s, const void *a, const void *b, double *distance, double *size)
+static PetscErrorCode Distance(CordsSteadyState s, const void *a, const void *b, double *distance, double *size)
 {
   double sums[3];
 
-  Squares(Type(s), Numbers(s), a, b, sums);
+  PetscFunctionBegin;
+  CordsSquares(Type(s), Numbers(s), a, b, sums);
+  PetscCall(CordsReduceSumF64(&s->group, 3, sums));
   *distance = sqrt(sums[2]);
   *size = sqrt(fmax(sums[0], sums[1]));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* Whether the answer to r is there already, on all ranks. */
+static PetscErrorCode IsAnswered(CordsSteadyState s, const void *r, PetscBool *answered)
+{
+  PetscFunctionBegin;
+  *answered = (PetscBool)(s->answered && memcmp(s->asked, r, Bytes(s)) == 0);
+  if (s->answered && s->group.size > 1)
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, answered, 1, MPIU_BOOL, MPI_LAND, s->group.comm));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* φ(W r + z) into s->answer, and D at r, unless they are there already. */
 static PetscErrorCode Answer(CordsSteadyState s, const void *r)
 {
+  PetscBool answered;
+
   PetscFunctionBegin;
-  if (s->answered && memcmp(s->asked, r, Bytes(s)) == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  PetscCall(IsAnswered(s, r, &answered));
+  if (answered) PetscFunctionReturn(PETSC_SUCCESS);
   memcpy(s->asked, r, Bytes(s));
   PetscCall(CordsResponseEvaluate(s->response, 1, s->asked, s->z, s->answer));
   s->answered = PETSC_TRUE;
@@ -335,7 +336,7 @@ static PetscErrorCode CreateShell(CordsSteadyState s, PetscErrorCode (*product)(
   PetscInt size = (PetscInt)Numbers(s);
 
   PetscFunctionBegin;
-  PetscCall(MatCreateShell(PETSC_COMM_SELF, size, size, size, size, s, mat));
+  PetscCall(MatCreateShell(s->group.comm, size, size, PETSC_DETERMINE, PETSC_DETERMINE, s, mat));
   PetscCall(MatShellSetOperation(*mat, MATOP_MULT, (void (*)(void))product));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -343,8 +344,8 @@ static PetscErrorCode CreateShell(CordsSteadyState s, PetscErrorCode (*product)(
 static PetscErrorCode SolverCreate(CordsSteadyState s, Solver *solver)
 {
   PetscFunctionBegin;
-  solver->neurons = CordsSystemNeurons(s->system, s->area);
-  PetscCall(CordsNewtonCreate(CordsSystemContext(s->system)->domain_comm, &newton_defaults, &solver->snes));
+  solver->area = s->area;
+  PetscCall(CordsNewtonCreate(s->group.comm, &newton_defaults, &solver->snes));
   PetscCall(SNESGetKSP(solver->snes, &solver->ksp));
   PetscCall(KSPGetTolerances(solver->ksp, &solver->newton_rtol, NULL, NULL, NULL));
   PetscCall(CreateShell(s, JacobianProduct, &solver->jacobian));
@@ -364,14 +365,14 @@ static PetscErrorCode MakeRoom(CordsSteadyState s)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The solver for the area at hand, the same for all areas of its size.  Those of other sizes make room for a new one
+/* The solver for the area at hand, the same for all areas of its shape.  Those of other shapes make room for a new one
    unless all are small. */
 static PetscErrorCode FindSolver(CordsSteadyState s, Solver **solver)
 {
   PetscInt k = 0;
 
   PetscFunctionBegin;
-  while (k < s->solver_count && s->solvers[k].neurons != CordsSystemNeurons(s->system, s->area)) k++;
+  while (k < s->solver_count && !SameShape(s->system, s->solvers[k].area, s->area)) k++;
   if (k == s->solver_count) {
     if (AllSolversBytes(s->system, s->vectors) > kept_bytes) PetscCall(MakeRoom(s));
     k = s->solver_count++;
@@ -391,11 +392,11 @@ static PetscErrorCode Relax(CordsSteadyState s, void *r, double *residual, doubl
 
   PetscFunctionBegin;
   PetscCall(Answer(s, r));
-  Distance(s, r, s->answer, residual, size);
+  PetscCall(Distance(s, r, s->answer, residual, size));
   for (PetscInt step = 0; step<s->settings.steps && * residual>(double) s->settings.tolerance * *size; step++) {
     memcpy(s->in, s->answer, Bytes(s));
     PetscCall(Answer(s, s->in));
-    Distance(s, s->in, s->answer, &next, &next_size);
+    PetscCall(Distance(s, s->in, s->answer, &next, &next_size));
     if (!(next < *residual)) { /* worse, or not a number: back to the state before */
       PetscCall(Answer(s, r));
       break;
@@ -426,7 +427,7 @@ static PetscErrorCode Newton(CordsSteadyState s, void *r, double size, double *r
   PetscCall(SNESSolve(solver->snes, NULL, solver->state));
   PetscCall(FromVec(s, solver->state, s->in));
   PetscCall(Answer(s, s->in));
-  Distance(s, s->in, s->answer, &reached, &reached_size);
+  PetscCall(Distance(s, s->in, s->answer, &reached, &reached_size));
   if (reached < *residual) {
     memcpy(r, s->in, Bytes(s));
     *residual = reached;
@@ -453,7 +454,7 @@ static PetscErrorCode Rescue(CordsSteadyState s, void *r, double size, double *r
     CordsAxpy(Type(s), Numbers(s), rescue_damping, s->answer, start);
   }
   PetscCall(Answer(s, start));
-  Distance(s, start, s->answer, &reached, &size);
+  PetscCall(Distance(s, start, s->answer, &reached, &size));
   if (reached > (double)s->settings.tolerance * size) PetscCall(Newton(s, start, size, &reached));
   if (reached < *residual) {
     memcpy(r, start, bytes);
@@ -488,7 +489,7 @@ static PetscErrorCode SolveImage(CordsSteadyState s, void *r, double *residual)
   PetscCall(Relax(s, r, &distance, &size));
   if (distance > tolerance * size) PetscCall(Newton(s, r, size, &distance));
   if (distance > tolerance * size) PetscCall(Rescue(s, r, size, &distance));
-  Distance(s, r, s->answer, &distance, &size);
+  PetscCall(Distance(s, r, s->answer, &distance, &size));
   *residual = distance > 0 ? distance / size : distance; /* NaN stays NaN */
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -524,12 +525,12 @@ static PetscErrorCode RelaxAdjoint(CordsSteadyState s, const void *g, void *q, d
 
   PetscFunctionBegin;
   PetscCall(CordsResponseThrough(s->response, 1, g, q));
-  Distance(s, q, q, &unused, size);
+  PetscCall(Distance(s, q, q, &unused, size));
   *residual = *size;
   for (PetscInt step = 0; step<s->settings.steps && * residual>(double) s->settings.adjoint_tolerance * *size; step++) {
     PetscCall(CordsResponseAdjoint(s->response, 1, q, g, s->answer, s->out));
     s->products++;
-    Distance(s, q, s->out, &next, &unused);
+    PetscCall(Distance(s, q, s->out, &next, &unused));
     *residual = next;
     if (!(next < before)) break; /* q, the one before, is the best */
     memcpy(q, s->out, Bytes(s));

@@ -9,6 +9,9 @@
               q = D (g + Wᵀ q).
    Images     one after the other, each as long as it needs: the result of an image does not depend on which others
               are solved with it, on this rank or another, and the solvers' vectors are those of one image.
+   Ranks      where the system's maps are cut (CordsSystemCreateCut) states and vectors are spread over the ranks of the
+              domain group, on which everything but the options is collective: whatever decides what comes next, norms
+              above all, is the same on all of them.
    Precision  vectors of PETSc are float64, what they are multiplied with has the system's type: converted on the way.
 
    References: Almeida, "A learning rule for asynchronous perceptrons", IEEE ICNN (1987); Pineda, "Generalization of
@@ -40,8 +43,7 @@ typedef struct {
   PetscBool converged; /* all of them */
 } CordsSteadyStateResult;
 
-/* For at most `items` images at a time; the system (float32 or float64) is borrowed.  Nothing here but the options is
-   collective. */
+/* For at most `items` images at a time; the system (float32 or float64) is borrowed. */
 PetscErrorCode CordsSteadyStateCreate(CordsSystem system, PetscInt items, const CordsSteadyStateSettings *settings,
                                       CordsSteadyState *steady);
 PetscErrorCode CordsSteadyStateDestroy(CordsSteadyState *steady);
@@ -56,7 +58,7 @@ PetscErrorCode CordsSteadyStateSolve(CordsSteadyState steady, PetscInt area, Pet
 PetscErrorCode CordsSteadyStateAdjoint(CordsSteadyState steady, PetscInt area, PetscInt n, const void *g, void *q,
                                        CordsSteadyStateResult *result);
 
-/* The most memory of such an object, bytes; the solvers' vectors included. */
+/* The most memory of such an object on this rank, bytes; the solvers' vectors included. */
 PetscErrorCode CordsSteadyStateBytes(CordsSystem system, PetscInt items, double *bytes);
 
 #endif

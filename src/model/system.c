@@ -108,16 +108,21 @@ void *CordsSystemArea(CordsSystem system, PetscInt n, const void *state, PetscIn
   return (char *)state + (size_t)n * (size_t)system->offsets[area] * CordsTypeSize(system->master);
 }
 
+PetscInt CordsSystemMostNeurons(CordsSystem system, PetscInt area)
+{
+  const CordsLayout *l = &system->layouts[area];
+  const CordsLayout first =
+      CordsLayoutCut(l->rows, l->columns, l->channels, system->context->grid_rows, system->context->grid_columns, 0);
+
+  return CordsLayoutLocalSize(&first);
+}
+
 PetscInt CordsSystemLargestArea(CordsSystem system)
 {
   PetscInt largest = 0;
 
-  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
-    const CordsLayout *l = &system->layouts[i];
-    const CordsLayout first =
-        CordsLayoutCut(l->rows, l->columns, l->channels, system->context->grid_rows, system->context->grid_columns, 0);
-    largest = PetscMax(largest, CordsLayoutLocalSize(&first));
-  }
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++)
+    largest = PetscMax(largest, CordsSystemMostNeurons(system, i));
   return largest;
 }
 

@@ -40,7 +40,8 @@ CordsType CordsSystemType(CordsSystem system);
 /* Neurons of this rank in the areas before (area_count: in all) and in an area. */
 PetscInt CordsSystemOffset(CordsSystem system, PetscInt area);
 PetscInt CordsSystemNeurons(CordsSystem system, PetscInt area);
-/* The most neurons that a rank of the domain group has in an area; the same on all of them. */
+/* The most neurons that a rank of the domain group has in one area, and in any; the same on all of them. */
+PetscInt CordsSystemMostNeurons(CordsSystem system, PetscInt area);
 PetscInt CordsSystemLargestArea(CordsSystem system);
 /* state of n items, each a copy of the one item in `one` (both of M) */
 void CordsSystemRepeat(CordsSystem system, PetscInt n, const void *one, void *state);

@@ -1,6 +1,7 @@
 #include "train/equilibrium.h"
 
 #include "conv/pointwise.h"
+#include "core/reduce.h"
 #include "train/objective.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ typedef struct {
 } Area;
 
 struct _p_CordsEquilibrium {
+  CordsContextData group; /* the ranks that share images, for sums over them */
   CordsSystem system;
   CordsInput input;
   CordsSteadyState steady;
@@ -39,11 +41,17 @@ static const double enough_bytes = 32e6;
 
 enum { SYSTEM_WORK = 3 /* arrays of the system: area input, its adjoint, skip */ };
 
+/* Of this rank, in all areas. */
+static PetscInt Neurons(CordsEquilibrium e)
+{
+  return CordsSystemOffset(e->system, e->area_count);
+}
+
 /* What a part of so many images takes. */
 static PetscErrorCode PartBytes(CordsEquilibrium e, PetscInt images, double *bytes)
 {
   double numbers = 0, size = (double)CordsTypeSize(CordsSystemType(e->system));
-  double neurons = CordsArchitectureNeurons(&CordsSystemModel(e->system)->architecture);
+  double neurons = Neurons(e);
   double largest = CordsSystemLargestArea(e->system);
 
   PetscFunctionBegin;
@@ -66,6 +74,8 @@ static PetscErrorCode MakePlan(CordsEquilibrium e, PetscInt batch, const CordsSt
   PetscCall(CordsPlanParts(e->system, batch, one, two - one, enough_bytes, limit_bytes, learning, &e->cost));
   /* less, now that the images at a time are known */
   e->cost.other_bytes += CordsPlanLearningBytes(e->system, &settings->loading, batch, e->cost.plan.images) - learning;
+  /* where memory is short, the ranks that share images still take as many at a time; the first has the largest tiles */
+  PetscCallMPI(MPI_Bcast(&e->cost, sizeof e->cost, MPI_BYTE, 0, e->group.comm));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -89,7 +99,7 @@ static PetscErrorCode CreateArrays(CordsEquilibrium e)
 {
   const CordsArchitecture *a = &CordsSystemModel(e->system)->architecture;
   CordsType type = CordsSystemType(e->system);
-  PetscInt neurons = CordsArchitectureNeurons(a), largest = CordsSystemLargestArea(e->system);
+  PetscInt neurons = Neurons(e), largest = CordsSystemLargestArea(e->system);
 
   PetscFunctionBegin;
   for (PetscInt i = 0; i < e->area_count; i++) PetscCall(CreateArea(e, i));
@@ -103,8 +113,8 @@ static PetscErrorCode CreateArrays(CordsEquilibrium e)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
-                                      CordsType type, CordsEquilibrium *equilibrium)
+PetscErrorCode CordsEquilibriumCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
+                                      PetscInt batch_local, CordsType type, CordsEquilibrium *equilibrium)
 {
   CordsEquilibrium e;
 
@@ -113,7 +123,8 @@ PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings
   e->settings = settings->equilibrium;
   e->area_count = model->architecture.area_count;
   e->steps = e->settings.transient_weight > 0 ? e->settings.transient_steps : 0;
-  PetscCall(CordsSystemCreate(model, type, &e->system));
+  PetscCall(CordsContextUncut(context->domain_comm, &e->group));
+  PetscCall(CordsSystemCreateCut(context, model, type, &e->system));
   PetscCall(MakePlan(e, PetscMax(batch_local, 1), settings));
   PetscCall(CordsSteadyStateCreate(e->system, e->cost.plan.images, &e->settings.solver, &e->steady));
   PetscCall(CreateArrays(e));
@@ -235,21 +246,27 @@ static double SumOfSquares(CordsType type, size_t n, const void *x)
 }
 
 /* distance = s^m − r, and the area's share in E. */
-static void MeasureTransient(CordsEquilibrium e, PetscInt i, CordsMetrics *metrics)
+static PetscErrorCode MeasureTransient(CordsEquilibrium e, PetscInt i, CordsMetrics *metrics)
 {
   CordsType type = CordsSystemType(e->system);
   PetscInt neurons = CordsSystemNeurons(e->system, i);
   size_t bytes = (size_t)neurons * CordsTypeSize(type);
   Area *area = &e->areas[i];
 
-  if (e->steps == 0) return;
+  PetscFunctionBegin;
+  if (e->steps == 0) PetscFunctionReturn(PETSC_SUCCESS);
   CordsAxpy(type, (size_t)e->n * (size_t)neurons, -1, area->states.data, area->distance.data);
   for (PetscInt k = 0; k < e->n; k++) {
     double *squares = area->squares + 2 * k;
     squares[0] = SumOfSquares(type, (size_t)neurons, (const char *)area->distance.data + (size_t)k * bytes);
     squares[1] = SumOfSquares(type, (size_t)neurons, (const char *)area->states.data + (size_t)k * bytes);
+  }
+  PetscCall(CordsReduceSumF64(&e->group, 2 * e->n, area->squares));
+  for (PetscInt k = 0; k < e->n; k++) {
+    const double *squares = area->squares + 2 * k;
     if (squares[1] > 0) metrics->transient += squares[0] / squares[1] / ((double)e->total * (double)e->area_count);
   }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode Up(CordsEquilibrium e, CordsMetrics *metrics)
@@ -263,7 +280,7 @@ static PetscErrorCode Up(CordsEquilibrium e, CordsMetrics *metrics)
     PetscCall(Transient(e, i));
     PetscCall(CordsSteadyStateSolve(e->steady, i, e->n, e->z.data, e->areas[i].states.data, e->settled, &result));
     e->forward_products += result.products + (double)e->n * e->steps;
-    MeasureTransient(e, i, metrics);
+    PetscCall(MeasureTransient(e, i, metrics));
   }
   for (PetscInt k = 0; k < e->n; k++) metrics->unsettled += e->settled[k] ? 0 : 1.0 / e->total;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -382,10 +399,15 @@ static PetscErrorCode Part(CordsEquilibrium e, PetscInt n, const float *images, 
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* All ranks of a domain group know the same; the first tells. */
 static void FinishMetrics(CordsEquilibrium e, CordsMetrics *metrics)
 {
   double share = 1 / ((double)e->total * (double)e->area_count);
 
+  if (e->group.rank > 0) {
+    *metrics = (CordsMetrics){0};
+    return;
+  }
   metrics->loss += (double)e->settings.transient_weight * metrics->transient;
   metrics->forward_products = share * e->forward_products;
   metrics->adjoint_products = share * e->adjoint_products;

@@ -24,17 +24,19 @@
 
 typedef struct _p_CordsEquilibrium *CordsEquilibrium;
 
-/* type: CORDS_F32 or CORDS_F64.  batch_local: most images of this rank in a batch.
+/* With the maps cut over the domain group of the context, which is borrowed.  type: CORDS_F32 or CORDS_F64.
+   batch_local: most images of the group in a batch.  Collective on the group.
    Errors (user): -memory_limit is too small. */
-PetscErrorCode CordsEquilibriumCreate(CordsModel model, const CordsStageSettings *settings, PetscInt batch_local,
-                                      CordsType type, CordsEquilibrium *equilibrium);
+PetscErrorCode CordsEquilibriumCreate(CordsContext context, CordsModel model, const CordsStageSettings *settings,
+                                      PetscInt batch_local, CordsType type, CordsEquilibrium *equilibrium);
 PetscErrorCode CordsEquilibriumDestroy(CordsEquilibrium *equilibrium);
 
 /* Contracts of CordsTrialDescribe and CordsTrialSetPhi. */
 PetscErrorCode CordsEquilibriumDescribe(CordsEquilibrium equilibrium, char **text);
 PetscErrorCode CordsEquilibriumSetPhi(CordsEquilibrium equilibrium, CordsPhi phi, PetscReal slope);
 
-/* Contract of CordsStageGradient, gradient zero on entry; n may be 0.  Not collective. */
+/* Contract of CordsStageGradient, gradient zero on entry; n may be 0.  Collective on the domain group; the sum of the
+   gradients and metrics of its ranks is that of the images. */
 PetscErrorCode CordsEquilibriumGradient(CordsEquilibrium equilibrium, PetscInt n, PetscInt total, const float *images,
                                         const float *labels, float *gradient, CordsMetrics *metrics);
 

@@ -30,9 +30,9 @@ PetscErrorCode CordsTimedStageCreate(CordsStage stage, PetscBool with_baseline)
   PetscFunctionBegin;
   PetscCall(PetscNew(&ways));
   if (stage->settings.gradient == CORDS_GRADIENT_EQUILIBRIUM) {
-    PetscCall(CordsContextCheckUncut(stage->context, "-gradient equilibrium"));
     PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, type));
-    PetscCall(CordsEquilibriumCreate(stage->model, &stage->settings, stage->batch_local, type, &ways->equilibrium));
+    PetscCall(CordsEquilibriumCreate(stage->context, stage->model, &stage->settings, stage->batch_local, type,
+                                     &ways->equilibrium));
     stage->settings.loss_steps = 0; /* there are none that could be logged */
   } else {
     PetscCall(CordsWeightsPrepare(stage->context, &stage->model->architecture, stage->settings.rollout.type));

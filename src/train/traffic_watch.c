@@ -26,6 +26,7 @@ PetscErrorCode CordsTrafficWatchEnd(CordsTrafficWatch *watch, CordsContext conte
   CordsCalls calls = {0};
 
   PetscFunctionBegin;
+  watch->has_solvers = (PetscBool)(task.settings->gradient == CORDS_GRADIENT_EQUILIBRIUM && CordsContextIsCut(context));
   watch->updates++;
   if (context->size == 1) PetscFunctionReturn(PETSC_SUCCESS);
   PetscCall(CordsStageCalls(index, &task, &calls));
@@ -73,12 +74,16 @@ static PetscInt64 Bytes(const CordsTrafficWatch *watch)
   return bytes;
 }
 
-/* "predicted: the same", or the first rank of which that is not true. */
+/* "predicted: the same", or the first rank of which that is not true, or why nothing is. */
 static void VerdictText(CordsContext context, const CordsTrafficWatch *all, size_t length, char *text)
 {
   char kinds[256];
 
   snprintf(text, length, "predicted: the same");
+  if (all[0].has_solvers) {
+    snprintf(text, length, "not predicted: the solvers of -gradient equilibrium exchange as often as they need");
+    return;
+  }
   for (PetscMPIInt rank = 0; rank < context->size; rank++) {
     if (!memcmp(all[rank].counted, all[rank].predicted, sizeof all[rank].counted)) continue;
     KindsText(all[rank].predicted, (double)all[rank].updates, sizeof kinds, kinds);

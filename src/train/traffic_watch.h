@@ -9,6 +9,7 @@ typedef struct {
   PetscInt64 updates;
   CordsTraffic counted[CORDS_TRAFFIC_KINDS], predicted[CORDS_TRAFFIC_KINDS]; /* of this rank, of all of them */
   CordsTraffic before[CORDS_TRAFFIC_KINDS];                                  /* of the update at work */
+  PetscBool has_solvers; /* that decide by themselves how often they exchange: nothing is predicted of them */
 } CordsTrafficWatch;
 
 /* An update begins. */
@@ -19,7 +20,7 @@ PetscErrorCode CordsTrafficWatchEnd(CordsTrafficWatch *watch, CordsContext conte
                                     PetscInt total, const CordsUpdateEnd *end);
 
 /* One line of an update's mean for the log: the rank that sends most, by kind, and all ranks; and whether each rank has
-   sent what was predicted.  Empty on one rank.  Collective. */
+   sent what was predicted, if that can be said.  Empty on one rank.  Collective. */
 PetscErrorCode CordsTrafficWatchDescribe(const CordsTrafficWatch *watch, CordsContext context, size_t length,
                                          char *text);
 

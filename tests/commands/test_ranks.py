@@ -126,6 +126,24 @@ class Ranks(commands.Test):
                                     ("active_fraction", 0.03)):  # one neuron may be on the edge
                 self.assert_close(one["activity"][name][()], other["activity"][name][()], tolerance, name)
 
+    def test_equilibrium_of_shared_images(self):
+        logs = []
+        alone = {key: value for key, value in self.configuration.items() if key not in ("compatibility", "inverse")}
+        config = self.write_config("equilibrium.yaml", {**alone, "stages": ["finetune"], "gradient": "equilibrium"})
+        for way, (ranks, options) in enumerate(CUTS):
+            # asked for much, since the ways round differently and so end at different steps of the solvers
+            told = self.done(*self.training(f"equilibrium-{way}", config=config), "-equilibrium_tolerance", 1e-6,
+                             "-equilibrium_adjoint_tolerance", 1e-5, *options, ranks=ranks)
+            self.assertEqual("not predicted: the solvers" in told, ranks > 1, told)
+            with open(self.folder / f"equilibrium-{way}/log.csv", encoding="ascii") as file:
+                logs.append(list(csv.DictReader(file)))
+        self.assertEqual([len(log) for log in logs], [8] * len(CUTS))
+        for log in logs[1:]:
+            for row, expected in zip(log, logs[0]):
+                for column, tolerance in (("loss", 1e-5), ("transient", 1e-4), ("accuracy", 1e-6)):
+                    value = float(expected[column])
+                    self.assertLessEqual(abs(float(row[column]) - value), tolerance * abs(value), (column, expected))
+
     def test_whole_spectra_of_shared_images(self):
         points = self.folder / "dense-points.h5"
         self.done(*self.on_images("analyse", "fixed_points"), "-samples", "3:4", "-output", points)

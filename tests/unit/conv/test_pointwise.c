@@ -61,8 +61,29 @@ static void CheckType(CordsType type)
 #undef W
 }
 
+/* Σ x², Σ w², Σ (x − w)² */
+static void CheckSquares(CordsType type)
+{
+  enum { MANY = 1000 };
+  CordsArray x = NetworkRandom(type, MANY, 1), w = NetworkRandom(type, MANY, 2);
+  double sums[3], expected[3] = {0};
+
+  for (size_t k = 0; k < MANY; k++) {
+    const double a = NetworkGet(type, x.data, k), b = NetworkGet(type, w.data, k);
+    expected[0] += a * a;
+    expected[1] += b * b;
+    expected[2] += (a - b) * (a - b);
+  }
+  CordsSquares(type, MANY, x.data, w.data, sums);
+  for (int k = 0; k < 3; k++) NetworkClose("squares", sums[k], expected[k], expected[k], 1e-13);
+  SupportCall(CordsArrayDestroy(&x));
+  SupportCall(CordsArrayDestroy(&w));
+}
+
 static void TestOperations(void **state)
 {
+  CheckSquares(CORDS_F32);
+  CheckSquares(CORDS_F64);
   CheckType(CORDS_F32);
   CheckType(CORDS_F64);
 }

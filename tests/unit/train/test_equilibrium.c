@@ -3,8 +3,10 @@
    ranks; and what does not settle is counted. */
 /* RANKS 1 2 4 */
 #include "train/equilibrium.h"
+#include "core/reduce.h"
 #include "train/objective.h"
 #include "train/rollout.h"
+#include "support/domain.h"
 #include "support/runs.h"
 
 enum { BATCH = 3 };
@@ -147,14 +149,14 @@ static void LossEnd(Loss *loss)
   SupportCall(CordsSystemDestroy(&loss->system));
 }
 
-/* The gradient of a batch, this rank's images being `first` ... `first + n − 1` of it. */
-static CordsMetrics Gradient(CordsModel model, const CordsStageSettings *settings, const Loss *loss, PetscInt first,
-                             PetscInt n, float *gradient)
+/* The gradient of a batch, the images of this rank's group being `first` ... `first + n − 1` of it. */
+static CordsMetrics GradientOf(CordsContext context, CordsModel model, const CordsStageSettings *settings,
+                               const Loss *loss, PetscInt first, PetscInt n, float *gradient)
 {
   CordsEquilibrium equilibrium;
   CordsMetrics metrics = {0};
 
-  SupportCall(CordsEquilibriumCreate(model, settings, n, CORDS_F64, &equilibrium));
+  SupportCall(CordsEquilibriumCreate(context, model, settings, n, CORDS_F64, &equilibrium));
   SupportCall(CordsEquilibriumSetPhi(equilibrium, model->architecture.phi, 0.3));
   for (int again = 0; again < 2; again++) { /* nothing is left over from the first time */
     memset(gradient, 0, (size_t)model->learnable_values * sizeof *gradient);
@@ -164,6 +166,12 @@ static CordsMetrics Gradient(CordsModel model, const CordsStageSettings *setting
   }
   SupportCall(CordsEquilibriumDestroy(&equilibrium));
   return metrics;
+}
+
+static CordsMetrics Gradient(CordsModel model, const CordsStageSettings *settings, const Loss *loss, PetscInt first,
+                             PetscInt n, float *gradient)
+{
+  return GradientOf(CordsContextSelf(), model, settings, loss, first, n, gradient);
 }
 
 /* What has nothing to do with ranks is tested on one. */
@@ -267,6 +275,46 @@ static void TestRanks(void **state)
   LossEnd(&loss);
   free(gradient);
   SupportCall(CordsModelDestroy(&model));
+}
+
+/* Images that are cut over all ranks, by relaxation and by Newton's method and GMRES. */
+static void CheckCut(CordsContext context, CordsModel model, const CordsStageSettings *settings)
+{
+  float *gradient = calloc(2 * (size_t)model->learnable_values, sizeof *gradient),
+        *sum = gradient + model->learnable_values;
+  CordsMetrics whole, part;
+  Loss loss;
+
+  LossStart(&loss, model, settings);
+  whole = Gradient(model, settings, &loss, 0, BATCH, gradient);
+  part = GradientOf(context, model, settings, &loss, 0, BATCH, sum);
+  SupportCall(CordsReduceSumF64(context, CORDS_METRICS_COUNT, (double *)&part));
+  SupportCall(CordsReduceSumF32(context, model->learnable_values, sum));
+  NetworkClose("loss", part.loss, whole.loss, 1, 1e-12);
+  NetworkClose("accuracy", part.accuracy, whole.accuracy, 1, 1e-12);
+  NetworkClose("transient", part.transient, whole.transient, 1, 1e-12);
+  NetworkClose("unsettled", part.unsettled, whole.unsettled, 1, 1e-12);
+  NetworkClose("products", part.forward_products + part.adjoint_products,
+               whole.forward_products + whole.adjoint_products, 1, 2); /* one iteration at the edge of a tolerance */
+  SupportCompareF32("gradient", model->learnable_values, sum, gradient, 1e-6);
+  LossEnd(&loss);
+  free(gradient);
+}
+
+static void TestCut(void **state)
+{
+  for (int k = 0; k < NETWORK_COUNT; k++) {
+    CordsModel model = Network(network_texts[k], k == 0 ? "relu" : "tanh");
+    CordsStageSettings settings = Settings(0.8);
+    SUPPORT_FOR_GRIDS(rows)
+    {
+      const CordsContextData context = SupportDomain(rows);
+      for (settings.equilibrium.solver.steps = 0; settings.equilibrium.solver.steps < 10;
+           settings.equilibrium.solver.steps += 8)
+        CheckCut(&context, model, &settings);
+    }
+    SupportCall(CordsModelDestroy(&model));
+  }
 }
 
 /* A network without a stable state, and a solver that may not do much: images are counted, the gradient is finite. */
@@ -389,7 +437,7 @@ static PetscInt Limited(CordsModel model, double limit, PetscInt batch, const fl
 
   settings.equilibrium.solver = (CordsSteadyStateSettings){.tolerance = 1e-3, .adjoint_tolerance = 1e-2, .steps = 3};
   settings.rollout.memory_limit_bytes = limit;
-  SupportCall(CordsEquilibriumCreate(model, &settings, batch, CORDS_F32, &equilibrium));
+  SupportCall(CordsEquilibriumCreate(CordsContextSelf(), model, &settings, batch, CORDS_F32, &equilibrium));
   SupportCall(CordsEquilibriumDescribe(equilibrium, &text));
   together = (PetscInt)After(text, "memory: ");
   if (limit > 0) assert_true(After(text, "steps: ") <= limit / 1e6);
@@ -407,7 +455,7 @@ static PetscErrorCode TooSmall(CordsModel model, PetscInt batch)
   CordsEquilibrium equilibrium;
 
   settings.rollout.memory_limit_bytes = 1e6;
-  return CordsEquilibriumCreate(model, &settings, batch, CORDS_F32, &equilibrium);
+  return CordsEquilibriumCreate(CordsContextSelf(), model, &settings, batch, CORDS_F32, &equilibrium);
 }
 
 /* Fewer images at a time where memory is short, down to one; below that the sentence says what it needs.  The gradient
@@ -441,8 +489,8 @@ static void TestMemoryLimit(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(TestDifferences), cmocka_unit_test(TestThroughTime), cmocka_unit_test(TestRanks),
-    cmocka_unit_test(TestUnsettled),   cmocka_unit_test(TestStages),      cmocka_unit_test(TestRestart),
-    cmocka_unit_test(TestMemoryLimit),
+    cmocka_unit_test(TestCut),         cmocka_unit_test(TestUnsettled),   cmocka_unit_test(TestStages),
+    cmocka_unit_test(TestRestart),     cmocka_unit_test(TestMemoryLimit),
 };
 
 SUPPORT_MAIN(tests)
