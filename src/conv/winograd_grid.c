@@ -19,6 +19,7 @@ PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *s, PetscBool adjoin
   PetscInt rows = (out_rows + 1) / 2, columns = (out_columns + 1) / 2;
 
   PetscFunctionBegin;
+  *grid = (CordsWinogradGrid){0};
   grid->in_pixels = in_rows * in_columns;
   grid->in_columns = in_columns;
   grid->out_pixels = out_rows * out_columns;
