@@ -101,14 +101,41 @@ static PetscErrorCode ReadHelp(void)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* A value that begins with & or *: PETSc would follow one into itself without end. */
-static PetscBool HasAnchor(const char *line)
+/* YAML's anchors (&name) and what refers to them (*name).  PETSc would follow a reference inside an anchored value into
+   itself without end, and one to values that refer to others for very long. */
+typedef struct {
+  PetscBool open;        /* the value of the last anchor goes on */
+  PetscInt column;       /* of the line that it stands in */
+  PetscBool braces_open; /* a value in braces goes on in the next line */
+  PetscInt depth;
+} Anchors;
+
+/* Where the next value that begins with & or * stands in the rest of a line; NULL: nowhere. */
+static const char *NextReference(const char *line, const char *from)
 {
-  for (const char *c = line; *c && *c != '#'; c++) {
+  for (const char *c = from; *c && *c != '#'; c++) {
     const PetscBool begins = (PetscBool)(c == line || strchr(" :,[{-", c[-1]) != NULL);
-    if ((*c == '&' || *c == '*') && begins && c[1] && !isspace((unsigned char)c[1])) return PETSC_TRUE;
+    if ((*c == '&' || *c == '*') && begins && c[1] && !isspace((unsigned char)c[1])) return c;
   }
-  return PETSC_FALSE;
+  return NULL;
+}
+
+/* Whether a line has a reference inside an anchored value, or where that cannot be told. */
+static PetscBool RefersInside(Anchors *a, const char *line)
+{
+  const PetscInt column = (PetscInt)strspn(line, " ");
+  const PetscBool empty = (PetscBool)(strchr("#\r\n", line[column]) != NULL);
+  PetscBool inside = PETSC_FALSE;
+
+  if (empty) return PETSC_FALSE;
+  if (column < a->column || (column == a->column && line[column] != '-')) a->open = PETSC_FALSE;
+  a->braces_open = (PetscBool)(a->depth > 0);
+  for (const char *c = NextReference(line, line); c; c = NextReference(line, c + 1)) {
+    if (a->open || a->braces_open) inside = PETSC_TRUE;
+    if (*c == '&') a->open = PETSC_TRUE, a->column = column;
+  }
+  for (const char *c = line; *c && *c != '#'; c++) a->depth += (strchr("{[", *c) != NULL) - (strchr("}]", *c) != NULL);
+  return inside;
 }
 
 /* PETSc's YAML reader reports a malformed file with a traceback; look for what people get wrong first. */
@@ -116,6 +143,7 @@ static PetscErrorCode CheckYamlReadable(const char *option, const char *path)
 {
   const char *problem = NULL;
   char line[4096];
+  Anchors anchors = {0};
   PetscInt number = 0;
   FILE *file = fopen(path, "r");
 
@@ -124,7 +152,8 @@ static PetscErrorCode CheckYamlReadable(const char *option, const char *path)
   while (!problem && fgets(line, sizeof line, file)) {
     number++;
     if (line[strspn(line, " ")] == '\t') problem = "is indented with a tab; YAML wants spaces";
-    if (HasAnchor(line)) problem = "has YAML anchors (& or *), which are not followed; write the value itself";
+    if (RefersInside(&anchors, line))
+      problem = "has a YAML anchor or a reference (& or *) inside an anchored value or braces; write the value itself";
     if (number == LINES_MAX) problem = "is one too many; this is no file of options";
   }
   fclose(file);

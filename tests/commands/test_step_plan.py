@@ -109,7 +109,7 @@ class Plan(commands.Test):
     def test_hostile_machines(self):
         path = self.folder / "hostile.yaml"
         for contents, expected in (
-                (b"", "'ranks_per_node' is missing"), (b"\1\2\3\4" * 700, "YAML"), (b"a: &a {b: *a}\n", "anchors"),
+                (b"", "'ranks_per_node' is missing"), (b"\1\2\3\4" * 700, "YAML"), (b"a: &a {b: *a}\n", "anchor"),
                 (b"- 1\n- 2\n", "hostile.yaml"), (b"a: [" * 5000, "hostile.yaml"),
                 (MACHINE.encode() + b"more: 1\n", "'more' is unknown"),
                 (MACHINE.replace("rate:", "rates:").encode(), "rate"),

@@ -70,7 +70,7 @@ class Nodes(jobs.Test):
         before = self.place(name)
 
         def goes_on():
-            self.assertFalse(self.ended(number), self.log(name))
+            self.assertFalse(self.ended(number), f"{self.cluster.job(number)}\n{self.log(name)}\n{self.cluster.logs()}")
             return self.place(name) > before
 
         self.wait_until("a checkpoint", goes_on, 60, name)

@@ -73,7 +73,7 @@ class Test(unittest.TestCase):
         not none: slurmd takes a job that it has just ended for the one that is launched again."""
         job = self.cluster.job(number)
         if job.get("JobState") == "PENDING" and job.get("Reason") == "BeginTime":
-            time.sleep(4)
+            time.sleep(10)
             self.cluster.run("scontrol", "update", f"jobid={number}", "StartTime=now")
         return job.get("JobState") in OVER
 

@@ -267,6 +267,21 @@ static void TestBadYaml(void **state)
   assert_non_null(strstr(SupportExpectUserError(CordsConfigCheck()), "-spectrum_count"));
 }
 
+static void TestYamlReferences(void **state)
+{
+  static const char *const endless[] = {"a: &a {b: *a}\n", "a: &a\n  b: *a\n", "a: &a\n- *a\n", "a: &a {b:\n*a}\n",
+                                        "a: &a [1, 1]\nb: &b [*a, *a]\n"};
+  PetscInt count = 1, other = 1;
+
+  SupportCall(Begin("spectrum: &both  # of both\n  count: 3\n\nother: *both\nname: R&D\n", ""));
+  SupportCall(CordsOptionInt("-spectrum_count", "", "", 1, 9, &count));
+  SupportCall(CordsOptionInt("-other_count", "", "", 1, 9, &other));
+  assert_int_equal(count, 3);
+  assert_int_equal(other, 3);
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(endless); k++)
+    assert_non_null(strstr(SupportExpectUserError(Begin(endless[k], "")), "inside an anchored value"));
+}
+
 static void TestUsed(void **state)
 {
   char *text;
@@ -289,5 +304,6 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(TestNumbers),
                                           cmocka_unit_test(TestYaml),
                                           cmocka_unit_test(TestCommandLineWins),
                                           cmocka_unit_test(TestBadYaml),
+                                          cmocka_unit_test(TestYamlReferences),
                                           cmocka_unit_test(TestUsed)};
 SUPPORT_MAIN(tests)

@@ -67,7 +67,7 @@ static void TestMistakes(void **state)
   Expect(Said("f32_gflop_s: 80", "f32_gflop_s: 1e300"), "must be a number between");
   Expect(Said("node:\n  latency_us: 0.5", "node:\n\tlatency_us: 0.5"), "tab");
   Expect(Said("name: a cluster", "name: [a"), "YAML");
-  Expect(Said("name: a cluster", "name: &a {b: *a}"), "anchors");
+  Expect(Said("name: a cluster", "name: &a {b: *a}"), "anchor");
   Expect(SupportExpectUserError(CordsMachineRead(SupportPath("none.yaml"), &m)) ? "machine.yaml" : NULL, "");
   Expect(SupportExpectUserError(CordsMachineRead(Write("just words"), &m)), "YAML");
   Expect(SupportExpectUserError(CordsMachineRead(Write(""), &m)), "missing");
