@@ -14,6 +14,7 @@ import jobs
 
 RANKS, STOPS = 4, 3
 SAY_S_MAX = 30  # after a node died
+REBOOT_S = 12  # a job that comes back to the other node sooner is taken there for the one that has just been ended
 MOMENT_S = 1.5
 TIME_LIMIT = "00:10:00"
 
@@ -125,6 +126,7 @@ class Nodes(jobs.Test):
         self.assert_said("deadly", "a node of n[1-2] was lost, goes back into the queue", died)
         self.cluster.run("scontrol", "update", "nodename=n2", "state=down", "reason=off")  # Slurm needs longer
         self.wait_until_it_waits("deadly", number)
+        time.sleep(REBOOT_S)
         self.cluster.start_node("n2")
         self.wait_until_it_goes_on("deadly", number)
         self.cluster.kill_node("n1")
