@@ -70,13 +70,8 @@ fi
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-# Two runs in one folder would disturb each other; see demo.sh.
-mkdir -p "$folder"
-exec 9>"$folder/.lock"
-if ! flock --nonblock 9; then
-  echo "another run is at work in $folder; waiting for its end"
-  flock 9
-fi
+. workflows/alone.sh
+alone_in "$folder"
 
 PATH=/usr/bin:$PATH # Debian's snakemake and python3
 run=(snakemake --snakefile workflows/accuracy.smk --directory "$folder" --configfile "workflows/config/$configuration.yaml"

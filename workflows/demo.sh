@@ -31,14 +31,8 @@ threads=$(($(nproc) > 1 ? $(nproc) / 2 : 1))
 export OMP_NUM_THREADS=$threads OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
-# Two runs in one folder would disturb each other: the second waits.  The lock is free when all processes of the first
-# have ended, also those that outlive a killed demo.sh.
-mkdir -p "$folder"
-exec 9>"$folder/.lock"
-if ! flock --nonblock 9; then
-  echo "another run is at work in $folder; waiting for its end"
-  flock 9
-fi
+. workflows/alone.sh
+alone_in "$folder"
 
 # A lock of Snakemake's own that is found now was left by a killed run.
 PATH=/usr/bin:$PATH # Debian's snakemake and python3
