@@ -88,9 +88,11 @@ double CordsBenchStepOperations(const CordsArchitecture *a)
 
 PetscErrorCode CordsBenchCan(CordsBench bench, const char *benchmark, CordsType type, PetscBool *can)
 {
+  const PetscBool wanted = (PetscBool)(!bench->one_type || bench->type == type);
+
   PetscFunctionBegin;
-  *can = CordsPrecisionHas(type);
-  if (!*can)
+  *can = (PetscBool)(wanted && CordsPrecisionHas(type));
+  if (wanted && !*can)
     PetscCall(CordsLog(bench->context, "%-10s %s left out: this processor does not multiply such numbers\n", benchmark,
                        CordsTypeNames[type]));
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -46,6 +46,8 @@ typedef struct {
   CordsArchitecture architecture;
   PetscInt repetitions, batch, steps; /* of the networks that run in time */
   PetscBool dry;
+  PetscBool one_type; /* measure this one only, */
+  CordsType type;
   PetscBool processor_time; /* of all threads, over their number, instead of the wall clock's */
   char data[PETSC_MAX_PATH_LEN], scratch[PETSC_MAX_PATH_LEN]; /* images; a folder to write to */
   double limits[CORDS_LIMIT_COUNT], gemm[CORDS_LIMIT_COUNT];  /* measured at the start */

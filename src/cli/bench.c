@@ -21,8 +21,10 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
 {
   enum { CHANNELS = 3, CLASSES = 1000 }; /* ImageNet's */
   static const char *const clocks[] = {"wall", "processor"};
+  static const char *const types[] = {"all", "f32", "bf16", "f64"};
+  static const CordsType type_of[] = {CORDS_F32, CORDS_F32, CORDS_BF16, CORDS_F64};
   const char *const *names;
-  PetscInt count, index, clock = 0;
+  PetscInt count, index, clock = 0, type = 0;
   PetscBool preset, channels;
 
   PetscFunctionBegin;
@@ -42,6 +44,9 @@ static PetscErrorCode Configure(CordsContext context, const char *argument)
                               "other work on the machine disturbs less; files always have the wall's",
                               PETSC_STATIC_ARRAY_LENGTH(clocks), clocks, &clock));
   bench.processor_time = (PetscBool)(clock == 1);
+  PetscCall(CordsOptionChoice("-type", "number type to measure", PETSC_STATIC_ARRAY_LENGTH(types), types, &type));
+  bench.one_type = (PetscBool)(type > 0);
+  bench.type = type_of[type];
   PetscCall(CordsOptionBool("-dry", "print what would be measured, with its operations or bytes", &bench.dry));
   PetscCall(CordsOptionString("-data", "directory of fashion_mnist, for the loader", sizeof bench.data, bench.data));
   PetscCall(CordsOptionString("-scratch", "folder where files are written whose rate is measured", sizeof bench.scratch,

@@ -62,6 +62,7 @@ TESTED_ELSEWHERE = {
     "conv/outer_tile.c": "tables/test_backends.c",
     "conv/direct_weights.c": "tables/test_backends.c",
     "conv/winograd_weights.c": "tables/test_backends.c",
+    "conv/matrix_weights.c": "tables/test_backends.c",
     "conv/step.c": "tables/test_backends.c",  # the steps of backends without one of their own
     "core/log.c": "commands",  # prints
     "data/archive_file.c": "tables/test_datasets.c",  # CIFAR's archives
