@@ -5,7 +5,7 @@
    pairs that begin with an even slot, and with an odd one, so that for every tap 16 pairs of 16 input channels are a
    register.  Two registers of dy times three of x, for three taps, are six sums; those of all taps of a block of
    channels wait beside each other while slots go by in chunks, and are added to dw at the end of a group of images.  A
-   group is as many images as the second-level cache holds of two blocks.  Threads share blocks; every sum is done by
+   group is as many images as the second-level cache holds of a block.  Threads share blocks; every sum is done by
    one thread in one order. */
 #include "conv/matrix_weights.h"
 
@@ -25,7 +25,7 @@ enum { CHUNK_STEPS = 32 /* of 32 slots: what stays in the first-level cache for 
 enum { PARITIES = 2 /* pairs of slots from an even one on, from an odd one on */ };
 
 /* Of a group, in a block of channels. */
-static const size_t group_bytes = (size_t)1200 << 10;
+static const size_t group_bytes = (size_t)400 << 10;
 
 typedef struct {
   const CordsSlotRoute *route;
@@ -46,7 +46,7 @@ static Layout LayoutOf(const CordsSlotRoute *route, PetscInt n)
   l.pairs = l.steps * SIDE + shift / 2 + 1;
   l.x_bytes = (size_t)PARITIES * route->plane_count * l.pairs * CORDS_MATRIX_ROW_BYTES;
   l.dy_bytes = (size_t)l.steps * CORDS_MATRIX_BYTES;
-  l.images = (PetscInt)PetscMin(PetscMax(group_bytes / (2 * (l.x_bytes + l.dy_bytes)), 1), n);
+  l.images = (PetscInt)PetscMin(PetscMax(group_bytes / (l.x_bytes + 2 * l.dy_bytes), 1), n);
   l.sums_bytes = (size_t)route->tap_count * 2 * CORDS_MATRIX_BYTES;
   return l;
 }
@@ -172,14 +172,14 @@ static void CopyDy(const Work *w, PetscInt image, const uint16_t *from)
   const Layout *l = w->layout;
   __m512i rows[SIDE];
 
-  for (PetscInt o = 0; o < l->route->out_channels; o += SIDE) {
-    char *to = w->dy + (size_t)(o / SIDE * l->images + image) * l->dy_bytes;
-    for (PetscInt step = 0; step < l->steps; step++) {
-      const PetscInt *places = l->dy_places + (size_t)step * DEPTH;
+  for (PetscInt step = 0; step < l->steps; step++) {
+    const PetscInt *places = l->dy_places + (size_t)step * DEPTH;
+    for (PetscInt o = 0; o < l->route->out_channels; o += SIDE) {
+      char *to = w->dy + (size_t)(o / SIDE * l->images + image) * l->dy_bytes + (size_t)step * CORDS_MATRIX_BYTES;
       for (int k = 0; k < SIDE; k++)
         rows[k] = Pairs(LoadPlace(from, places[2 * k], o), LoadPlace(from, places[2 * k + 1], o));
       Transpose(rows);
-      for (int k = 0; k < SIDE; k++, to += CORDS_MATRIX_ROW_BYTES) _mm512_storeu_si512(to, rows[k]);
+      for (int k = 0; k < SIDE; k++) _mm512_storeu_si512(to + (size_t)k * CORDS_MATRIX_ROW_BYTES, rows[k]);
     }
   }
 }

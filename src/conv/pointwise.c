@@ -23,6 +23,10 @@ enum { NUMBERS_WORTH_THREADS = 1 << 16 };
   {                                                                                                                    \
     PARALLEL_FOR y[k] = FROM((TO(x[k]) > 0 ? TO(x[k]) : 0) + (TO(w[k]) > 0 ? TO(w[k]) : 0));                           \
   }                                                                                                                    \
+  static void ReluAdjoint##suffix(size_t n, const T *x, const T *d, M *y)                                              \
+  {                                                                                                                    \
+    PARALLEL_FOR y[k] = TO(x[k]) > 0 ? TO(d[k]) : 0;                                                                   \
+  }                                                                                                                    \
   static void ReluAdjointAdd##suffix(size_t n, const T *x, const T *d, M *y)                                           \
   {                                                                                                                    \
     PARALLEL_FOR y[k] += TO(x[k]) > 0 ? TO(d[k]) : 0;                                                                  \
@@ -110,6 +114,11 @@ void CordsReluAdd(CordsType type, size_t n, const void *x, void *y)
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y)
 {
   CORDS_BY_NUMBER_TYPE(type, ReluSum, n, x, w, y);
+}
+
+void CordsReluAdjoint(CordsType type, size_t n, const void *x, const void *d, void *y)
+{
+  CORDS_BY_NUMBER_TYPE(type, ReluAdjoint, n, x, d, y);
 }
 
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y)

@@ -16,7 +16,8 @@ void CordsRelu(CordsType type, size_t n, const void *x, void *y);
 void CordsReluAdd(CordsType type, size_t n, const void *x, void *y);
 /* y = max(x, 0) + max(w, 0) */
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y);
-/* y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0; y: M */
+/* y = [x > 0] · d; y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0; y: M */
+void CordsReluAdjoint(CordsType type, size_t n, const void *x, const void *d, void *y);
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y);
 /* y += a · x */
 void CordsAxpy(CordsType type, size_t n, double a, const void *x, void *y);

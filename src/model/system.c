@@ -321,26 +321,29 @@ PetscErrorCode CordsSystemBiasBackward(CordsSystem system, PetscInt area, PetscI
   return PETSC_SUCCESS;
 }
 
-/* da = V_iᵀ dz in work space, and from there to the areas below. */
+/* da = V_iᵀ dz in work space, and from there to the areas below; first: g2 has nothing to be added to. */
 static PetscErrorCode DriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below, const void *below2,
-                                   const void *dz, void *g, void *g2, void **da)
+                                   const void *dz, void *g, void *g2, PetscBool first, void **da)
 {
   const CordsArchitecture *a = &system->model->architecture;
   size_t numbers = CordsSystemNumbers(system, area - 1, n);
-  void *dskip;
+  void *d2;
 
   PetscFunctionBegin;
   PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_ADJOINT, numbers, da));
   PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->feedforward[area]), n, dz, *da, PETSC_FALSE));
   CordsReluAdjointAdd(system->type, numbers, below, *da, g);
-  if (area >= 2 && a->skip[area] < 0) {
-    CordsReluAdjointAdd(system->type, numbers, below2, *da, g2);
-  } else if (area >= 2) {
+  if (area < 2) PetscFunctionReturn(PETSC_SUCCESS);
+  d2 = *da;
+  if (a->skip[area] >= 0) {
     numbers = CordsSystemNumbers(system, area - 2, n);
-    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &dskip));
-    PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->skip[area]), n, *da, dskip, PETSC_FALSE));
-    CordsReluAdjointAdd(system->type, numbers, below2, dskip, g2);
+    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &d2));
+    PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->skip[area]), n, *da, d2, PETSC_FALSE));
   }
+  if (first)
+    CordsReluAdjoint(system->type, numbers, below2, d2, g2);
+  else
+    CordsReluAdjointAdd(system->type, numbers, below2, d2, g2);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -350,7 +353,7 @@ PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscI
   void *da;
 
   PetscFunctionBegin;
-  if (area > 0) PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, &da));
+  if (area > 0) PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, PETSC_FALSE, &da));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -363,7 +366,8 @@ static PetscErrorCode CollectWeights(CordsSystem system, PetscInt connection, Pe
 }
 
 PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
-                                        const void *below, const void *below2, const void *dz, void *g, void *g2)
+                                        const void *below, const void *below2, const void *dz, void *g, void *g2,
+                                        PetscBool first)
 {
   const CordsArchitecture *a = &system->model->architecture;
   size_t neurons = CordsSystemNumbers(system, area, 1), numbers;
@@ -377,7 +381,7 @@ PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, Petsc
   }
   PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
   PetscCall(CollectWeights(system, a->feedforward[area], n, area_input, dz));
-  PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, &da));
+  PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, first, &da));
   if (area == 1 && input) {
     CordsSumPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), da, input->skip_gradient.data);
   } else if (a->skip[area] >= 0) {

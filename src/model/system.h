@@ -65,9 +65,10 @@ PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, C
 PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below,
                                        const void *below2, const void *dz, void *g, void *g2);
 /* As CordsSystemDriveAdjoint, and the gradient of ⟨dz, z_i⟩ with respect to V_i, skip_i, b_i, S and the stem is
-   collected in the weights and in the input. */
+   collected in the weights and in the input.  first: g2 is written, not added to, since nothing is there yet. */
 PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
-                                        const void *below, const void *below2, const void *dz, void *g, void *g2);
+                                        const void *below, const void *below2, const void *dz, void *g, void *g2,
+                                        PetscBool first);
 /* Carry what the areas collected in the input on to S and the stem; call once after all areas. */
 PetscErrorCode CordsInputGradient(CordsInput input);
 

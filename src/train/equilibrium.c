@@ -370,7 +370,8 @@ static PetscErrorCode AreaDown(CordsEquilibrium e, PetscInt i)
   }
   PetscCall(CordsSystemDriveBackward(e->system, i, e->n, e->input, Below(e, i - 1), Below(e, i - 2), e->z_gradient.data,
                                      i >= 1 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 1) : NULL,
-                                     i >= 2 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 2) : NULL));
+                                     i >= 2 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 2) : NULL,
+                                     PETSC_FALSE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -262,7 +262,7 @@ static PetscErrorCode AreaBackward(CordsRollout rollout, const CordsBlock *block
   PetscCall(CordsSystemSynapsesGradient(rollout->system, area, items, r, du));
   PetscCall(CordsSystemDriveBackward(rollout->system, area, items, InputOf(rollout, block),
                                      StatesAt(rollout, place, area - 1, 0), StatesAt(rollout, place, area - 2, 0), du,
-                                     GradientOf(rollout, area - 1), GradientOf(rollout, area - 2)));
+                                     GradientOf(rollout, area - 1), GradientOf(rollout, area - 2), PETSC_TRUE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -295,10 +295,10 @@ static PetscErrorCode Backward(CordsRollout rollout, const CordsObserver *observ
     /* the last block's states are still there */
     if (!block->kept && b < d->block_count - 1) PetscCall(ComputeAgain(rollout, b, &place));
     if (b == d->block_count - 1) PetscCall(BeginAtEnd(rollout, observer));
-    for (PetscInt i = last; i >= PetscMax(last - 2, 0); i--) ZeroGradient(rollout, block, i);
+    /* an area is reached first from two above it, which writes what others add to */
+    for (PetscInt i = last; i >= PetscMax(last - 1, 0); i--) ZeroGradient(rollout, block, i);
     for (PetscInt i = last; i >= 0; i--) {
       PetscCall(AreaBackward(rollout, block, &place, i, observer));
-      if (i >= 3) ZeroGradient(rollout, block, i - 3); /* in the place of area i */
       if (b == 0 && observer && observer->done) PetscCall(observer->done(observer->context, i));
     }
   }

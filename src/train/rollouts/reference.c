@@ -128,7 +128,7 @@ static PetscErrorCode StepBackward(CordsRollout rollout, PetscInt t)
     PetscCall(CordsSystemSynapsesGradient(system, i, n, r, du));
     PetscCall(CordsSystemDriveBackward(system, i, n, InputAt(rollout, t), At(rollout, &d->states, t, i - 1),
                                        At(rollout, &d->states, t, i - 2), du, At(rollout, &d->now, 0, i - 1),
-                                       At(rollout, &d->now, 0, i - 2)));
+                                       At(rollout, &d->now, 0, i - 2), PETSC_FALSE));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
