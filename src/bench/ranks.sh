@@ -1,8 +1,9 @@
 #!/bin/bash
-# The same training step by cords bench gradient in four ways, in turn: one rank with one thread, one rank with N threads,
-# N ranks with one thread each that split the batch, and N that split the rows and columns of each image.
+# The same training step by cords bench gradient in five ways, in turn: one rank with one thread, N of these side by side
+# that know nothing of each other, one rank with N threads, N ranks with one thread each that split the batch, and N that
+# split the rows and columns of each image.
 # Prints one line per number type and way of N: its rate over N times that of one rank with one thread (1: twice as fast
-# with two), median and range over the rounds.
+# with two), median and range over the rounds.  What N apart reach is what the machine allows.
 #
 #   src/bench/ranks.sh [-n N] [-rounds R] [-cords PROGRAM] [options of cords bench gradient]
 #
@@ -28,16 +29,29 @@ rates=$(mktemp)
 trap 'rm -f "$rates"' EXIT
 
 options=("$@")
-measure() { # WAY THREADS COMMAND...: how the rows of gradient begin is said in src/bench/table.c
-  local way=$1 threads=$2 printed
+rate_of() { # how the rows of gradient begin is said in src/bench/table.c
+  awk '$1 == "gradient" && match($0, /[0-9.]+ GFLOP\/s/) { print $2, substr($0, RSTART) + 0 }'
+}
+measure() { # WAY THREADS COMMAND...
+  local way=$1 threads=$2
   shift 2
-  printed=$(env OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" "$@" -repetitions 1 "${options[@]}")
-  awk -v way="$way" '$1 == "gradient" && match($0, /[0-9.]+ GFLOP\/s/) { print way, $2, substr($0, RSTART) }' \
-    <<< "$printed" >> "$rates"
+  env OMP_NUM_THREADS="$threads" OPENBLAS_NUM_THREADS="$threads" "$@" -repetitions 1 "${options[@]}" | rate_of |
+    sed "s/^/$way /" >> "$rates"
+}
+measure_apart() {
+  local parts k
+  parts=$(mktemp)
+  for (( k = 0; k < number; k++ )); do
+    env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$cords" bench gradient -repetitions 1 "${options[@]}" | rate_of >> "$parts" &
+  done
+  wait
+  awk '{ sum[$1] += $2 } END { for (type in sum) print "apart", type, sum[type] }' "$parts" >> "$rates"
+  rm -f "$parts"
 }
 
 for (( round = 0; round < rounds; round++ )); do
   measure one 1 "$cords" bench gradient
+  measure_apart
   measure threads "$number" "$cords" bench gradient
   measure batch 1 mpirun -n "$number" "$cords" bench gradient
   measure domain 1 mpirun -n "$number" "$cords" bench gradient -domain_ranks "$number"
@@ -46,6 +60,7 @@ done
 awk -v number="$number" '
   { rate[$1, $2, ++count[$1, $2]] = $3; types[$2] }
   END {
+    words["apart"] = number " ranks that know nothing of each other"
     words["threads"] = "one rank with " number " threads"
     words["batch"] = number " ranks that split the batch"
     words["domain"] = number " ranks that split each image"
@@ -56,7 +71,7 @@ awk -v number="$number" '
         for (i = 1; i <= rounds; i++)
           for (k = i + 1; k <= rounds; k++)
             if (ratio[k] < ratio[i]) { held = ratio[i]; ratio[i] = ratio[k]; ratio[k] = held }
-        printf "%-4s %-28s %.2f of %d times one rank with one thread (%.2f to %.2f, rounds: %d)\n", type, words[way],
+        printf "%-4s %-39s %.2f of %d times one rank with one thread (%.2f to %.2f, rounds: %d)\n", type, words[way],
                ratio[int((rounds + 1) / 2)], number, ratio[1], ratio[rounds], rounds
       }
   }' "$rates" | sort -r

@@ -21,7 +21,7 @@
 
 enum { SIDE = CORDS_MATRIX_SIDE, DEPTH = CORDS_MATRIX_DEPTH, BLOCK = 2 * SIDE /* output channels; SIDE input ones */ };
 enum { SUMS = SIDE * SIDE /* of a register */, TAPS = 3 /* at a time */ };
-enum { CHUNK_STEPS = 32 /* of 32 slots: what stays in the first-level cache for all taps */ };
+enum { CHUNK_STEPS = 32 /* of 32 slots, before the next taps: dy of them is still near */ };
 enum { PARITIES = 2 /* pairs of slots from an even one on, from an odd one on */ };
 
 /* Of a group, in a block of channels. */
@@ -277,7 +277,6 @@ static void RunBlock(const Work *w, PetscInt c, PetscInt o, float *sums)
 {
   const Layout *l = w->layout;
   const CordsSlotRoute *route = l->route;
-  const CordsSlotClass *class = &route->classes[0];
   const PetscInt images = PetscMax(CHUNK_STEPS / l->steps, 1);
   const char *x = w->x + (size_t)(c / SIDE * l->images) * l->x_bytes;
   const char *dy = w->dy + (size_t)(o / SIDE * l->images) * l->dy_bytes;
@@ -291,8 +290,9 @@ static void RunBlock(const Work *w, PetscInt c, PetscInt o, float *sums)
       RunChunk(l, &chunk, x, dy, sums);
     }
   }
-  for (PetscInt t = 0; t < class->tap_count; t++, sums += 2 * SUMS) {
-    float *dw = w->dw + ((size_t) class->taps[t].place * route->in_channels + c) * route->out_channels + o;
+  for (PetscInt t = 0; t < route->tap_count; t++, sums += 2 * SUMS) {
+    const PetscInt place = route->classes[0].taps[t].place;
+    float *dw = w->dw + ((size_t)place * route->in_channels + c) * route->out_channels + o;
     AddTransposed(sums, (size_t)route->out_channels, dw);
     AddTransposed(sums + SUMS, (size_t)route->out_channels, dw + SIDE);
   }

@@ -73,6 +73,24 @@ static void StepAdamW(CordsOptimizer o, double rate, PetscInt n, float *p, const
   }
 }
 
+/* Σ g², in parts whose sums are added in their order: the same on any number of threads. */
+static double SumOfSquares(PetscInt n, const float *g)
+{
+  enum { PART = 1 << 14 };
+  double sum = 0;
+
+#pragma omp parallel for schedule(static, 1) ordered
+  for (PetscInt start = 0; start < n; start += PART) {
+    const PetscInt end = PetscMin(start + PART, n);
+    double part = 0;
+#pragma omp simd reduction(+ : part)
+    for (PetscInt k = start; k < end; k++) part += (double)g[k] * (double)g[k];
+#pragma omp ordered
+    sum += part;
+  }
+  return sum;
+}
+
 PetscErrorCode CordsOptimizerStep(CordsOptimizer optimizer, double learning_rate, float *gradient, double *norm)
 {
   CordsModel model = optimizer->model;
@@ -80,10 +98,8 @@ PetscErrorCode CordsOptimizerStep(CordsOptimizer optimizer, double learning_rate
 
   PetscFunctionBegin;
   for (PetscInt t = 0; t < model->learnable_count; t++) {
-    const float *g = gradient + (model->tensors[t].data - model->values);
-    for (PetscInt k = 0; k < CordsTensorSize(&model->tensors[t]) && optimizer->learns[t]; k++) {
-      sum += (double)g[k] * (double)g[k];
-    }
+    if (!optimizer->learns[t]) continue;
+    sum += SumOfSquares(CordsTensorSize(&model->tensors[t]), gradient + (model->tensors[t].data - model->values));
   }
   *norm = sqrt(sum);
   factor = optimizer->clip > 0 ? fmin(optimizer->clip / (*norm + 1e-6), 1) : 1; /* as clip_grad_norm_ */
