@@ -97,12 +97,13 @@ static void FindPlaces(const Layout *l)
 {
   const CordsSlotRoute *route = l->route;
   const PetscInt slots = 2 * l->pairs + 1;
+  const CordsBox whole = CordsSlotWhole(route);
 
   for (PetscInt plane = 0; plane < route->plane_count; plane++) {
     PetscInt *place = l->x_places + (size_t)plane * slots;
     for (PetscInt slot = 0, row = 0; slot < slots; row++) {
       PetscInt before, count;
-      const PetscInt source = CordsSlotRow(route, plane, 0, row, &before, &count);
+      const PetscInt source = CordsSlotRow(route, plane, &whole, row, 0, route->width, &before, &count);
       for (PetscInt k = 0; k < route->width && slot < slots; k++, slot++) {
         const PetscInt inside = k - before;
         const PetscBool is = (PetscBool)(inside >= 0 && inside < count);
@@ -248,7 +249,7 @@ static void RunChunk(const Layout *l, const Chunk *chunk, const char *x, const c
     const char *x_at[TAPS];
     for (PetscInt k = 0; k < TAPS; k++) {
       const CordsSlotTap *tap = &class->taps[first + PetscMin(k, taps - 1)];
-      const PetscInt shift = CordsSlotShift(l->route, tap, 0), parity = shift % PARITIES;
+      const PetscInt shift = CordsSlotShift(tap, 0, l->route->width), parity = shift % PARITIES;
       const PetscInt pair = (parity * l->route->plane_count + tap->plane) * l->pairs + shift / 2;
       x_at[k] = x + (size_t)pair * CORDS_MATRIX_ROW_BYTES;
     }

@@ -120,9 +120,51 @@ PetscErrorCode CordsSlotRouteDestroy(CordsSlotRoute *route)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscInt CordsSlotCapacity(const CordsSlotRoute *route, PetscInt rows, PetscInt multiple)
+PetscInt CordsSlotCapacity(const CordsSlotRoute *route, PetscInt rows, PetscInt width, PetscInt multiple)
 {
-  const PetscInt whole = (rows * route->width + multiple - 1) / multiple * multiple;
+  const PetscInt whole = (rows * width + multiple - 1) / multiple * multiple;
 
-  return whole + route->more_rows * route->width + route->more_columns;
+  return whole + route->more_rows * width + route->more_columns;
+}
+
+/* Rows, or columns, of a class. */
+typedef struct {
+  PetscInt start, count;
+} Range;
+
+/* Whether what all taps read at row (column) k is one of from .. end − 1, or outside the image. */
+static PetscBool Inside(const CordsSlotRoute *route, const CordsSlotClass *class, PetscBool of_columns, PetscInt k,
+                        PetscInt from, PetscInt end)
+{
+  for (PetscInt t = 0; t < class->tap_count; t++) {
+    const CordsSlotTap *tap = &class->taps[t];
+    const PetscInt shift =
+        of_columns ? route->plane_columns[tap->plane] - route->left : route->plane_rows[tap->plane] - route->top;
+    const PetscInt read = (k + (of_columns ? tap->column : tap->row)) * route->step_in + shift;
+    if (read >= 0 && read < (of_columns ? route->in_columns : route->in_rows) && (read < from || read >= end))
+      return PETSC_FALSE;
+  }
+  return PETSC_TRUE;
+}
+
+/* The longest range of rows (columns) that are inside. */
+static Range Longest(const CordsSlotRoute *route, const CordsSlotClass *class, PetscBool of_columns, PetscInt from,
+                     PetscInt end)
+{
+  Range longest = {0, 0}, now = {0, 0};
+
+  for (PetscInt k = 0; k < (of_columns ? class->columns : class->rows); k++) {
+    now = Inside(route, class, of_columns, k, from, end) ? (Range){now.start, now.count + 1} : (Range){k + 1, 0};
+    if (now.count > longest.count) longest = now;
+  }
+  return longest;
+}
+
+CordsBox CordsSlotInside(const CordsSlotRoute *route, const CordsSlotClass *class, const CordsBox *box)
+{
+  const Range rows = Longest(route, class, PETSC_FALSE, box->row_start, box->row_start + box->row_count);
+  const Range columns = Longest(route, class, PETSC_TRUE, box->column_start, box->column_start + box->column_count);
+
+  if (rows.count == 0 || columns.count == 0) return (CordsBox){0};
+  return (CordsBox){rows.start, rows.count, columns.start, columns.count};
 }

@@ -273,7 +273,8 @@ static void CheckDirection(const char *backend, CordsConv conv, PetscBool adjoin
   const CordsConvOperation operation = adjoint ? CORDS_CONV_BACKWARD_DATA : CORDS_CONV_FORWARD;
   const PetscInt in = s->in_rows * s->in_columns * s->in_channels;
   const PetscInt out = s->out_rows * s->out_columns * s->out_channels;
-  const PetscBool divides = (PetscBool)(!strcmp(backend, "direct") || !strcmp(backend, "winograd"));
+  const PetscBool divides =
+      (PetscBool)(!strcmp(backend, "direct") || !strcmp(backend, "winograd") || !strcmp(backend, "amx"));
   CordsArray y[2];
   Arrival a = {.image = {0, adjoint ? s->out_rows : s->in_rows, 0, adjoint ? s->out_columns : s->in_columns},
                .result = &y[1],

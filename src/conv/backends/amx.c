@@ -28,13 +28,11 @@ static const size_t panel_bytes = (size_t)768 << 10;
 typedef struct {
   CordsSlotRoute route;
   PetscInt parts, groups; /* of input and output channels */
-  PetscInt rows, items;   /* output rows of an image at a time; such pieces that a thread copies at a time */
-  PetscInt capacity;      /* slots of a plane of a piece */
   char *weights;          /* [class][group][half][part][tap] registers, NULL until packed */
+  CordsBox early;         /* of the input image, what comes first (divide) */
 } Direction;
 
 typedef struct {
-  CordsConvShape shape;
   Direction directions[DIRECTIONS]; /* forwards, backwards */
   PetscBool adjoint_packed;
 } Data;
@@ -129,30 +127,74 @@ static PetscErrorCode PackAdjoint(const Direction *forward, Direction *d)
 
 /* ---- images ---- */
 
-/* Output rows of an item. */
+/* Rows of the pixels of a task in one item; row 0 is the task's first. */
 typedef struct {
   PetscInt item, row, rows;
 } Piece;
 
-/* What a thread does of a call. */
+/* What a run does at a time: some pixels of some classes from images of a box of the input. */
 typedef struct {
   const Direction *direction;
-  const CordsFinish *finish;
+  PetscInt n, class_first, class_end;
+  CordsBox pixels; /* of each class, as far as it goes */
+  CordsBox there;
   const char *x;
+  const CordsFinish *finish;
+  PetscInt width, capacity; /* slots of a row, and of a plane of a piece */
+  PetscInt rows, items;     /* of a piece; pieces that a thread copies at a time */
+} Task;
+
+/* What a thread does of it. */
+typedef struct {
+  const Task *task;
   char *panel;               /* [piece][part][plane][slot][32] */
   PetscInt group, group_end; /* of output channels */
   PetscInt piece_count;
   Piece *pieces;
 } Work;
 
-static size_t PlaneBytes(const Direction *d)
+static size_t PlaneBytes(const Task *t)
 {
-  return (size_t)d->capacity * CORDS_MATRIX_ROW_BYTES;
+  return (size_t)t->capacity * CORDS_MATRIX_ROW_BYTES;
 }
 
-static size_t PieceBytes(const Direction *d)
+static size_t PartBytes(const Task *t)
 {
-  return (size_t)d->parts * d->route.plane_count * PlaneBytes(d);
+  return (size_t)t->direction->route.plane_count * PlaneBytes(t);
+}
+
+static size_t PieceBytes(const Task *t)
+{
+  return (size_t)t->direction->parts * PartBytes(t);
+}
+
+static size_t ThreadBytes(const Task *t)
+{
+  return ((size_t)t->items * (PieceBytes(t) + sizeof(Piece)) + 63) / 64 * 64;
+}
+
+/* Pieces that make a panel of the right size: rows of one image, or some images. */
+static Task MakeTask(const Direction *d, PetscInt class_first, PetscInt class_end, const CordsBox *pixels)
+{
+  const CordsSlotRoute *route = &d->route;
+  Task t = {.direction = d, .class_first = class_first, .class_end = class_end, .pixels = *pixels};
+  size_t slots;
+
+  t.width = pixels->column_count + route->more_columns;
+  slots = panel_bytes / ((size_t)d->parts * route->plane_count * CORDS_MATRIX_ROW_BYTES);
+  t.rows = (PetscInt)PetscMin((PetscInt)slots / t.width - route->more_rows, pixels->row_count);
+  t.rows = PetscMax(t.rows, 1);
+  t.capacity = CordsSlotCapacity(route, t.rows, t.width, SIDE);
+  t.items = (PetscInt)PetscMax(panel_bytes / PieceBytes(&t), 1);
+  return t;
+}
+
+static Task WholeTask(const Direction *d)
+{
+  const CordsSlotRoute *route = &d->route;
+  const CordsBox pixels = {0, route->rows, 0, route->width - route->more_columns};
+
+  return MakeTask(d, 0, route->class_count, &pixels);
 }
 
 /* A row of slots of one part: zeros where there is no pixel. */
@@ -167,32 +209,31 @@ static inline void FillRow(const char *pixels, size_t pixel_bytes, PetscInt befo
 }
 
 /* A plane of a piece, all parts. */
-static void FillPlane(const Direction *d, const Piece *piece, PetscInt plane, const char *image, char *to)
+static void FillPlane(const Task *t, const Piece *piece, PetscInt plane, char *to)
 {
-  const CordsSlotRoute *route = &d->route;
-  const size_t part_bytes = (size_t)route->plane_count * PlaneBytes(d);
-  const size_t pixel_bytes = (size_t)d->parts * CORDS_MATRIX_ROW_BYTES;
+  const CordsSlotRoute *route = &t->direction->route;
+  const PetscInt parts = t->direction->parts;
+  const size_t pixel_bytes = (size_t)parts * CORDS_MATRIX_ROW_BYTES;
+  const char *image = t->x + (size_t)piece->item * CordsBoxPixels(&t->there) * pixel_bytes;
 
   for (PetscInt row = 0; row < piece->rows + route->more_rows; row++) {
     PetscInt before, count;
-    const PetscInt source = CordsSlotRow(route, plane, piece->row, row, &before, &count);
-    for (PetscInt part = 0; part < d->parts; part++)
+    const PetscInt source = CordsSlotRow(route, plane, &t->there, t->pixels.row_start + piece->row + row,
+                                         t->pixels.column_start, t->width, &before, &count);
+    for (PetscInt part = 0; part < parts; part++)
       FillRow(image + (size_t)source * pixel_bytes + (size_t)part * CORDS_MATRIX_ROW_BYTES,
-              pixel_bytes * (size_t)route->step_in, before, count, route->width,
-              to + part * part_bytes + (size_t)(row * route->width) * CORDS_MATRIX_ROW_BYTES);
+              pixel_bytes * (size_t)route->step_in, before, count, t->width,
+              to + part * PartBytes(t) + (size_t)(row * t->width) * CORDS_MATRIX_ROW_BYTES);
   }
 }
 
 static void FillPanel(const Work *w)
 {
-  const Direction *d = w->direction;
-  const size_t image_bytes = (size_t)d->route.in_rows * d->route.in_columns * d->parts * CORDS_MATRIX_ROW_BYTES;
+  const Task *t = w->task;
 
   for (PetscInt k = 0; k < w->piece_count; k++) {
-    const Piece *piece = &w->pieces[k];
-    for (PetscInt plane = 0; plane < d->route.plane_count; plane++)
-      FillPlane(d, piece, plane, w->x + (size_t)piece->item * image_bytes,
-                w->panel + (size_t)k * PieceBytes(d) + (size_t)plane * PlaneBytes(d));
+    for (PetscInt plane = 0; plane < t->direction->route.plane_count; plane++)
+      FillPlane(t, &w->pieces[k], plane, w->panel + (size_t)k * PieceBytes(t) + (size_t)plane * PlaneBytes(t));
   }
 }
 
@@ -239,41 +280,48 @@ typedef struct {
   PetscInt first;    /* slot */
 } Place;
 
+/* Rows of a class in a piece. */
+static PetscInt RowsOf(const Task *t, const CordsSlotClass *class, const Piece *piece)
+{
+  return PetscMin(piece->rows, class->rows - t->pixels.row_start - piece->row);
+}
+
 /* The finish of the sums of sixteen slots, row by row of the image: those of a row's pixels follow each other. */
-static void FinishSlots(const Work *w, const CordsSlotClass *class, const Place *place, PetscInt group,
+static void FinishSlots(const Task *t, const CordsSlotClass *class, const Place *place, PetscInt group,
                         const float *sums)
 {
-  const CordsSlotRoute *route = &w->direction->route;
+  const CordsSlotRoute *route = &t->direction->route;
   const Piece *piece = place->piece;
-  const PetscInt rows = PetscMin(piece->rows, class->rows - piece->row);
-  PetscInt row = place->first / route->width, column = place->first % route->width;
+  const PetscInt rows = RowsOf(t, class, piece);
+  const PetscInt columns = PetscMin(t->pixels.column_count, class->columns - t->pixels.column_start);
+  PetscInt row = place->first / t->width, column = place->first % t->width;
   CordsTilePixel where[SIDE];
 
-  for (PetscInt slot = 0; slot < SIDE && row < rows; slot += route->width - column, column = 0, row++) {
-    const PetscInt count = PetscMin(SIDE - slot, class->columns - column);
-    const size_t in_image = ((size_t)(piece->row + row) * route->step_out + class->row) * route->out_columns +
-                            (size_t)column * route->step_out + class->column;
+  for (PetscInt slot = 0; slot < SIDE && row < rows; slot += t->width - column, column = 0, row++) {
+    const PetscInt count = PetscMin(SIDE - slot, columns - column);
+    const PetscInt out_row = (t->pixels.row_start + piece->row + row) * route->step_out + class->row;
+    const PetscInt out_column = (t->pixels.column_start + column) * route->step_out + class->column;
+    const size_t in_image = (size_t)out_row * route->out_columns + out_column;
     for (PetscInt k = 0; k < count; k++) {
       where[k].at = (size_t)piece->item * route->out_pixels + in_image + (size_t)k * route->step_out;
       where[k].start_at =
-          (size_t)(piece->item % w->finish->period) * route->out_pixels + in_image + (size_t)k * route->step_out;
+          (size_t)(piece->item % t->finish->period) * route->out_pixels + in_image + (size_t)k * route->step_out;
     }
     if (count > 0)
       CordsTileOperationsOf(CORDS_BF16)
-          ->finish(w->finish, count, GROUP / SIDE, where, route->out_channels, group * GROUP, sums + slot * GROUP);
+          ->finish(t->finish, count, GROUP / SIDE, where, route->out_channels, group * GROUP, sums + slot * GROUP);
   }
 }
 
 /* The next sixteen slots of a class in the panel; NULL piece: none. */
 static Place NextPlace(const Work *w, const CordsSlotClass *class, PetscInt *piece, PetscInt *first)
 {
-  const Direction *d = w->direction;
+  const Task *t = w->task;
 
   for (; *piece < w->piece_count; ++*piece, *first = 0) {
     const Piece *p = &w->pieces[*piece];
-    const PetscInt rows = PetscMin(p->rows, class->rows - p->row);
-    Place place = {p, w->panel + (size_t)*piece * PieceBytes(d) + (size_t)*first * CORDS_MATRIX_ROW_BYTES, *first};
-    if (*first >= rows * d->route.width) continue;
+    Place place = {p, w->panel + (size_t)*piece * PieceBytes(t) + (size_t)*first * CORDS_MATRIX_ROW_BYTES, *first};
+    if (*first >= RowsOf(t, class, p) * t->width) continue;
     *first += SIDE;
     return place;
   }
@@ -282,35 +330,36 @@ static Place NextPlace(const Work *w, const CordsSlotClass *class, PetscInt *pie
 
 static void RunGroup(const Work *w, PetscInt k, PetscInt group)
 {
-  const Direction *d = w->direction;
+  const Task *t = w->task;
+  const Direction *d = t->direction;
   const CordsSlotClass *class = &d->route.classes[k];
-  const size_t part_bytes = (size_t)d->route.plane_count * PlaneBytes(d);
   size_t shifts[CORDS_SLOT_TAPS_MAX];
   PetscInt piece = 0, first = 0;
   _Alignas(64) float sums[2 * SUMS];
 
   for (PetscInt tap = 0; tap < class->tap_count; tap++)
-    shifts[tap] = (size_t)CordsSlotShift(&d->route, &class->taps[tap], d->capacity) * CORDS_MATRIX_ROW_BYTES;
+    shifts[tap] = (size_t)CordsSlotShift(&class->taps[tap], t->capacity, t->width) * CORDS_MATRIX_ROW_BYTES;
   for (;;) {
     const Place place = NextPlace(w, class, &piece, &first), next = NextPlace(w, class, &piece, &first);
     if (!place.piece) return;
-    Multiply(d->parts, class->tap_count, shifts, part_bytes, place.slots, next.piece ? next.slots : place.slots,
+    Multiply(d->parts, class->tap_count, shifts, PartBytes(t), place.slots, next.piece ? next.slots : place.slots,
              Register(d, k, group, 0, 0), HalfBytes(d, class), sums);
-    FinishSlots(w, class, &place, group, sums);
-    if (next.piece) FinishSlots(w, class, &next, group, sums + SUMS);
+    FinishSlots(t, class, &place, group, sums);
+    if (next.piece) FinishSlots(t, class, &next, group, sums + SUMS);
   }
 }
 
-/* Pieces from output row `row` (counted through all items) on, as many as a panel holds; returns the row after them. */
+/* Pieces from row `row` of the task (counted through all items) on, as many as a panel holds; returns the row after. */
 static PetscInt64 CutPieces(Work *w, PetscInt64 row, PetscInt64 end)
 {
-  const Direction *d = w->direction;
+  const Task *t = w->task;
+  const PetscInt rows = t->pixels.row_count;
 
-  for (w->piece_count = 0; w->piece_count < d->items && row < end; w->piece_count++) {
+  for (w->piece_count = 0; w->piece_count < t->items && row < end; w->piece_count++) {
     Piece *p = &w->pieces[w->piece_count];
-    p->item = (PetscInt)(row / d->route.rows);
-    p->row = (PetscInt)(row % d->route.rows);
-    p->rows = (PetscInt)PetscMin(PetscMin(d->rows, d->route.rows - p->row), end - row);
+    p->item = (PetscInt)(row / rows);
+    p->row = (PetscInt)(row % rows);
+    p->rows = (PetscInt)PetscMin(PetscMin(t->rows, rows - p->row), end - row);
     row += p->rows;
   }
   return row;
@@ -322,7 +371,7 @@ static void RunThread(Work *w, PetscInt64 row, PetscInt64 end)
   while (row < end) {
     row = CutPieces(w, row, end);
     FillPanel(w);
-    for (PetscInt k = 0; k < w->direction->route.class_count; k++)
+    for (PetscInt k = w->task->class_first; k < w->task->class_end; k++)
       for (PetscInt group = w->group; group < w->group_end; group++) RunGroup(w, k, group);
   }
   CordsMatrixUnitEnd();
@@ -330,32 +379,82 @@ static void RunThread(Work *w, PetscInt64 row, PetscInt64 end)
 
 /* Threads share groups of output channels where there are more weights than numbers of images, so that each reads its
    own weights only; else rows of images. */
-static PetscBool SharedByGroups(const Direction *d, PetscInt n, int threads)
+static PetscBool SharedByGroups(const Task *t, int threads)
 {
-  const double images = (double)n * d->route.in_rows * d->route.in_columns * d->parts * CORDS_MATRIX_ROW_BYTES;
+  const Direction *d = t->direction;
+  const double images = (double)t->n * CordsBoxPixels(&t->there) * d->parts * CORDS_MATRIX_ROW_BYTES;
 
   return (PetscBool)(d->groups % threads == 0 && (double)WeightBytes(d) > images);
 }
 
-static size_t ThreadBytes(const Direction *d)
+static PetscErrorCode RunTask(const Task *t)
 {
-  return ((size_t)d->items * (PieceBytes(d) + sizeof(Piece)) + 63) / 64 * 64;
+  const Direction *d = t->direction;
+  const PetscInt64 rows = (PetscInt64)t->n * t->pixels.row_count;
+  const double products = (double)rows * t->pixels.column_count * d->route.tap_count * d->route.in_channels;
+  const int threads = CordsTileThreads(2 * products * d->route.out_channels);
+  const PetscBool by_groups = SharedByGroups(t, threads);
+  char *memory;
+
+  PetscFunctionBegin;
+  PetscCall(CordsScratchGet(ThreadBytes(t) * (size_t)threads, &memory));
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    const PetscInt64 thread = omp_get_thread_num(), team = omp_get_num_threads();
+    const PetscInt64 row_share = by_groups ? 0 : thread, row_shares = by_groups ? 1 : team;
+    char *mine = memory + (size_t)thread * ThreadBytes(t);
+    Work w = {.task = t, .panel = mine, .group = 0, .group_end = d->groups};
+    w.pieces = (Piece *)(mine + (size_t)t->items * PieceBytes(t));
+    if (by_groups) {
+      w.group = (PetscInt)(thread * d->groups / team);
+      w.group_end = (PetscInt)((thread + 1) * d->groups / team);
+    }
+    RunThread(&w, row_share * rows / row_shares, (row_share + 1) * rows / row_shares);
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+/* The pixels of a class around those that are early: above, below, left and right of them. */
+static void Around(const CordsSlotClass *class, const CordsBox *early, CordsBox around[4])
+{
+  const PetscInt row_end = early->row_start + early->row_count, column_end = early->column_start + early->column_count;
+
+  around[0] = (CordsBox){0, early->row_start, 0, class->columns};
+  around[1] = (CordsBox){row_end, class->rows - row_end, 0, class->columns};
+  around[2] = (CordsBox){early->row_start, early->row_count, 0, early->column_start};
+  around[3] = (CordsBox){early->row_start, early->row_count, column_end, class->columns - column_end};
+}
+
+/* Early: the pixels of each class that read early ones only; late: the others. */
+static PetscErrorCode RunPart(const Direction *d, PetscBool early, PetscInt n, const void *x, const CordsFinish *finish)
+{
+  PetscFunctionBegin;
+  for (PetscInt k = 0; k < d->route.class_count; k++) {
+    const CordsBox inside = CordsSlotInside(&d->route, &d->route.classes[k], &d->early);
+    CordsBox boxes[4] = {inside};
+    if (!early) Around(&d->route.classes[k], &inside, boxes);
+    for (int b = 0; b < (early ? 1 : 4); b++) {
+      Task t;
+      if (CordsBoxPixels(&boxes[b]) == 0) continue;
+      t = MakeTask(d, k, k + 1, &boxes[b]);
+      t.n = n;
+      t.x = x;
+      t.there = early ? d->early : CordsSlotWhole(&d->route);
+      t.finish = finish;
+      PetscCall(RunTask(&t));
+    }
+  }
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 /* ---- the backend ---- */
 
 static PetscErrorCode DirectionCreate(const CordsConvShape *shape, PetscBool adjoint, Direction *d)
 {
-  size_t row_bytes;
-
   PetscFunctionBegin;
   PetscCall(CordsSlotRouteCreate(shape, adjoint, &d->route));
   d->parts = d->route.in_channels / DEPTH;
   d->groups = d->route.out_channels / GROUP;
-  row_bytes = (size_t)d->route.plane_count * d->route.width * d->parts * CORDS_MATRIX_ROW_BYTES;
-  d->rows = (PetscInt)PetscMin(PetscMax(panel_bytes / row_bytes, 1), d->route.rows);
-  d->capacity = CordsSlotCapacity(&d->route, d->rows, SIDE);
-  d->items = (PetscInt)PetscMax(panel_bytes / PieceBytes(d), 1);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -365,7 +464,6 @@ static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void *
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&d));
-  d->shape = *shape;
   for (int k = 0; k < DIRECTIONS; k++) PetscCall(DirectionCreate(shape, (PetscBool)(k > 0), &d->directions[k]));
   CordsScratchHold();
   *data = d;
@@ -398,11 +496,21 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
 {
   Data *d = data;
   const Direction *back = &d->directions[1];
+  const Task task = WholeTask(&d->directions[operation == CORDS_CONV_BACKWARD_DATA]);
 
   *own = operation != CORDS_CONV_BACKWARD_DATA || back->weights ? 0 : (double)WeightBytes(back);
   *shared = operation == CORDS_CONV_BACKWARD_WEIGHTS
                 ? CordsMatrixWeightsBytes(&d->directions[0].route, PETSC_MAX_INT)
-                : (double)ThreadBytes(&d->directions[operation == CORDS_CONV_BACKWARD_DATA]) * omp_get_max_threads();
+                : (double)PetscMax(ThreadBytes(&task), panel_bytes) * omp_get_max_threads();
+}
+
+static PetscErrorCode Divide(void *data, PetscBool adjoint, const CordsBox *early)
+{
+  Data *d = data;
+
+  PetscFunctionBegin;
+  d->directions[adjoint].early = *early;
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
@@ -410,30 +518,23 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, Pet
 {
   Data *data_ = data;
   Direction *d = &data_->directions[adjoint];
-  const int threads = CordsTileThreads(CordsConvFlops(&data_->shape) * n);
-  const PetscBool by_groups = SharedByGroups(d, n, threads);
-  const PetscInt64 rows = (PetscInt64)n * d->route.rows;
-  char *memory;
+  Task whole;
 
   PetscFunctionBegin;
   if (adjoint && !data_->adjoint_packed) { /* made when it is wanted for the first time */
     PetscCall(PackAdjoint(&data_->directions[0], d));
     data_->adjoint_packed = PETSC_TRUE;
   }
-  PetscCall(CordsScratchGet(ThreadBytes(d) * (size_t)threads, &memory));
-#pragma omp parallel num_threads(threads) if (threads > 1)
-  {
-    const PetscInt64 thread = omp_get_thread_num(), team = omp_get_num_threads();
-    const PetscInt64 row_share = by_groups ? 0 : thread, row_shares = by_groups ? 1 : team;
-    char *mine = memory + (size_t)thread * ThreadBytes(d);
-    Work w = {.direction = d, .finish = finish, .x = x, .panel = mine, .group = 0, .group_end = d->groups};
-    w.pieces = (Piece *)(mine + (size_t)d->items * PieceBytes(d));
-    if (by_groups) {
-      w.group = (PetscInt)(thread * d->groups / team);
-      w.group_end = (PetscInt)((thread + 1) * d->groups / team);
-    }
-    RunThread(&w, row_share * rows / row_shares, (row_share + 1) * rows / row_shares);
+  if (part != CORDS_PART_WHOLE) {
+    PetscCall(RunPart(d, (PetscBool)(part == CORDS_PART_EARLY), n, x, finish));
+    PetscFunctionReturn(PETSC_SUCCESS);
   }
+  whole = WholeTask(d);
+  whole.n = n;
+  whole.x = x;
+  whole.there = CordsSlotWhole(&d->route);
+  whole.finish = finish;
+  PetscCall(RunTask(&whole));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -453,4 +554,5 @@ const CordsConvBackendType cords_conv_backend_amx = {.name = "amx",
                                                      .pack = Pack,
                                                      .later_bytes = LaterBytes,
                                                      .run = Run,
+                                                     .divide = Divide,
                                                      .backward_weights = BackwardWeights};
