@@ -39,12 +39,13 @@ measure() { # WAY THREADS COMMAND...
     sed "s/^/$way /" >> "$rates"
 }
 measure_apart() {
-  local parts k
+  local parts k runs=()
   parts=$(mktemp)
   for (( k = 0; k < number; k++ )); do
     env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$cords" bench gradient -repetitions 1 "${options[@]}" | rate_of >> "$parts" &
+    runs+=($!)
   done
-  wait
+  for k in "${runs[@]}"; do wait "$k"; done # each by itself: one that fails ends the script
   awk '{ sum[$1] += $2 } END { for (type in sum) print "apart", type, sum[type] }' "$parts" >> "$rates"
   rm -f "$parts"
 }

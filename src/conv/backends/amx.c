@@ -387,16 +387,22 @@ static PetscBool SharedByGroups(const Task *t, int threads)
   return (PetscBool)(d->groups % threads == 0 && (double)WeightBytes(d) > images);
 }
 
-static PetscErrorCode RunTask(const Task *t)
+/* n images of which a box is there at x. */
+static PetscErrorCode RunTask(Task *t, PetscInt n, const CordsBox *there, const void *x, const CordsFinish *finish)
 {
   const Direction *d = t->direction;
-  const PetscInt64 rows = (PetscInt64)t->n * t->pixels.row_count;
+  const PetscInt64 rows = (PetscInt64)n * t->pixels.row_count;
   const double products = (double)rows * t->pixels.column_count * d->route.tap_count * d->route.in_channels;
   const int threads = CordsTileThreads(2 * products * d->route.out_channels);
-  const PetscBool by_groups = SharedByGroups(t, threads);
+  PetscBool by_groups;
   char *memory;
 
   PetscFunctionBegin;
+  t->n = n;
+  t->there = *there;
+  t->x = x;
+  t->finish = finish;
+  by_groups = SharedByGroups(t, threads);
   PetscCall(CordsScratchGet(ThreadBytes(t) * (size_t)threads, &memory));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
@@ -428,6 +434,8 @@ static void Around(const CordsSlotClass *class, const CordsBox *early, CordsBox 
 /* Early: the pixels of each class that read early ones only; late: the others. */
 static PetscErrorCode RunPart(const Direction *d, PetscBool early, PetscInt n, const void *x, const CordsFinish *finish)
 {
+  const CordsBox whole = CordsSlotWhole(&d->route);
+
   PetscFunctionBegin;
   for (PetscInt k = 0; k < d->route.class_count; k++) {
     const CordsBox inside = CordsSlotInside(&d->route, &d->route.classes[k], &d->early);
@@ -437,11 +445,7 @@ static PetscErrorCode RunPart(const Direction *d, PetscBool early, PetscInt n, c
       Task t;
       if (CordsBoxPixels(&boxes[b]) == 0) continue;
       t = MakeTask(d, k, k + 1, &boxes[b]);
-      t.n = n;
-      t.x = x;
-      t.there = early ? d->early : CordsSlotWhole(&d->route);
-      t.finish = finish;
-      PetscCall(RunTask(&t));
+      PetscCall(RunTask(&t, n, early ? &d->early : &whole, x, finish));
     }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -518,7 +522,8 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, Pet
 {
   Data *data_ = data;
   Direction *d = &data_->directions[adjoint];
-  Task whole;
+  const CordsBox there = CordsSlotWhole(&d->route);
+  Task whole = WholeTask(d);
 
   PetscFunctionBegin;
   if (adjoint && !data_->adjoint_packed) { /* made when it is wanted for the first time */
@@ -529,12 +534,7 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, Pet
     PetscCall(RunPart(d, (PetscBool)(part == CORDS_PART_EARLY), n, x, finish));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  whole = WholeTask(d);
-  whole.n = n;
-  whole.x = x;
-  whole.there = CordsSlotWhole(&d->route);
-  whole.finish = finish;
-  PetscCall(RunTask(&whole));
+  PetscCall(RunTask(&whole, n, &there, x, finish));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
