@@ -1,4 +1,5 @@
 """cords bench as a user types it: what would be measured, a small real run and its file, bad input, the peer."""
+# BESIDE OTHERS
 
 import re
 import subprocess
@@ -113,8 +114,11 @@ class Kernels(commands.Test):
         """By trials that are kept in a file; or by the order of backends.def."""
         cache = self.folder / "kernels.h5"
         words = ["bench", "conv", *TINY, "-repetitions", 1, "-scratch", self.folder, "-kernel_cache", cache]
-        self.assertRegex(self.done(*words), r"kernels: \d+ choices by trials")
+        trials = r"kernels: (\d+) choices by trials"
+        self.assertRegex(printed := self.done(*words), trials)
         self.assertTrue(cache.exists())
+        of_one_type = self.done(*words[:-1], self.folder / "one.h5", "-type", "f32")
+        self.assertLess(int(re.search(trials, of_one_type)[1]), int(re.search(trials, printed)[1]))
         self.assertNotIn("kernels:", self.done(*words))
         ordered = self.done(*words[:-1], self.folder / "none.h5", "-kernel_choice", "order")
         self.assertNotIn("kernels:", ordered)

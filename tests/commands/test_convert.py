@@ -1,4 +1,5 @@
 """Networks from PyTorch files and back: names, shapes, numbers and answers."""
+# BESIDE OTHERS
 
 import importlib.util
 import re

@@ -1,4 +1,5 @@
 """What cords says about itself: usage, -help of every command, info."""
+# BESIDE OTHERS
 
 import itertools
 import re

@@ -1,4 +1,5 @@
 """The report from result files of exactly the documented form, and from a real run if CORDS_RUN names its folder."""
+# BESIDE OTHERS
 
 import os
 import pathlib

@@ -180,11 +180,8 @@ static PetscErrorCode MeasureType(CordsBench bench, CordsType type, CordsLimit l
 {
   const CordsArchitecture *a = &bench->architecture;
   const PetscInt *const lists[3] = {a->recurrent, a->feedforward, a->skip};
-  PetscBool can;
 
   PetscFunctionBegin;
-  PetscCall(CordsBenchCan(bench, "conv", type, &can));
-  if (!can) PetscFunctionReturn(PETSC_SUCCESS);
   for (int l = 0; l < 3; l++) {
     for (PetscInt i = 0; i < a->area_count; i++) {
       if (lists[l][i] < 0 || SeenBefore(a, lists[l], i)) continue;
@@ -194,8 +191,8 @@ static PetscErrorCode MeasureType(CordsBench bench, CordsType type, CordsLimit l
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The choice of kernels, of all types at once so that the table is not interrupted. */
-static PetscErrorCode Prepare(CordsBench bench)
+/* The choice of kernels, of all types that are measured at once so that the table is not interrupted. */
+static PetscErrorCode Prepare(CordsBench bench, const PetscBool measured[])
 {
   const CordsArchitecture *a = &bench->architecture;
   const PetscInt *const lists[3] = {a->recurrent, a->feedforward, a->skip};
@@ -205,7 +202,8 @@ static PetscErrorCode Prepare(CordsBench bench)
 
   PetscFunctionBegin;
   for (size_t t = 0; t < PETSC_STATIC_ARRAY_LENGTH(types); t++) {
-    for (PetscInt k = 0; k < 3 * a->area_count && CordsPrecisionHas(types[t]); k++) {
+    if (!measured[t]) continue;
+    for (PetscInt k = 0; k < 3 * a->area_count; k++) {
       PetscInt connection = lists[k / a->area_count][k % a->area_count];
       if (connection < 0) continue;
       shapes[count] = a->connections[connection].shape;
@@ -218,9 +216,15 @@ static PetscErrorCode Prepare(CordsBench bench)
 
 static PetscErrorCode Run(CordsBench bench)
 {
+  PetscBool measured[PETSC_STATIC_ARRAY_LENGTH(types)];
+
   PetscFunctionBegin;
-  if (!bench->dry) PetscCall(Prepare(bench));
-  for (size_t t = 0; t < PETSC_STATIC_ARRAY_LENGTH(types); t++) PetscCall(MeasureType(bench, types[t], limits[t]));
+  for (size_t t = 0; t < PETSC_STATIC_ARRAY_LENGTH(types); t++)
+    PetscCall(CordsBenchCan(bench, "conv", types[t], &measured[t]));
+  if (!bench->dry) PetscCall(Prepare(bench, measured));
+  for (size_t t = 0; t < PETSC_STATIC_ARRAY_LENGTH(types); t++) {
+    if (measured[t]) PetscCall(MeasureType(bench, types[t], limits[t]));
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
