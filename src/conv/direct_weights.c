@@ -1,9 +1,10 @@
 /* dw[tap][c][o] += Σ_p x[source(p, tap)][c] · dy[p][o] as outer products: a tile of input channels × vectors of output
    channels stays in registers while pixels run by; a pixel outside the image points to zeros.
 
-   Pixels go in chunks whose x and dy stay in the second-level cache.  dy of a block of output channels is copied into a
-   panel without gaps.  bf16 multiplies pairs: the same pixel of two consecutive items is a pair, so x and dy of two
-   items are interleaved first.  Tiles of dw are shared among threads; every sum is done by one thread in one order. */
+   Pixels go in chunks whose dy stays in the first-level cache and x in the second.  dy of a block of output channels is
+   copied into a panel without gaps.  bf16 multiplies pairs: the same pixel of two consecutive items is a pair, so x and
+   dy of two items are interleaved first.  Tiles of dw are shared among threads; every sum is done by one thread in one
+   order. */
 #include "conv/direct_weights.h"
 
 #include "conv/outer_tile.h"
@@ -16,7 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHANNELS_MAX = CORDS_OUTER_CHANNELS_MAX, PIXELS_MAX = 1024, PART_CHANNELS = 126 /* of x at a time */ };
+enum {
+  CHANNELS_MAX = CORDS_OUTER_CHANNELS_MAX,
+  PIXELS_MAX = 128,   /* of a chunk; their panel stays in the first-level cache */
+  PART_CHANNELS = 126 /* of x at a time */
+};
 
 /* A call at work; the items of bf16 are pairs of items, interleaved. */
 typedef struct {

@@ -10,7 +10,11 @@
     typedef NUMBER Loose __attribute__((vector_size(64), aligned(sizeof(NUMBER)), may_alias));                         \
     Vector sum[CHANNELS][WIDTH];                                                                                       \
     const UNIT *w = panel;                                                                                             \
-    UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++) sum[c][v] = (Vector){0};          \
+    UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++)                                   \
+    {                                                                                                                  \
+      sum[c][v] = (Vector){0};                                                                                         \
+      __builtin_prefetch((const NUMBER *)dw + (size_t)c * stride + v * LANES, 1); /* for the end */                    \
+    }                                                                                                                  \
     for (PetscInt p = 0; p < pixels; p++, w += WIDTH * LANES) {                                                        \
       const UNIT *row = (const UNIT *)rows[p] + channel;                                                               \
       UNROLL for (int c = 0; c < CHANNELS; c++)                                                                        \

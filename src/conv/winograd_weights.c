@@ -15,9 +15,9 @@
 #include <omp.h>
 #include <string.h>
 
-enum { CHUNK_MIN = 64, CHUNK_MAX = 512 /* tiles; even */ };
-/* Transformed tiles of a chunk. */
-static const size_t chunk_bytes = (size_t)16 << 20;
+/* Tiles of a chunk, even: so few that a panel stays in the first-level cache, so many that adding to dU hardly counts.
+ */
+enum { CHUNK = 128 };
 
 typedef struct {
   const CordsWinogradGrid *grid;
@@ -83,7 +83,7 @@ static void Multiply(const Work *w, PetscInt groups, PetscInt thread, PetscInt t
   const PetscInt channels = w->grid->in_channels;
   const PetscInt parts = (channels + CORDS_OUTER_CHANNELS_MAX - 1) / CORDS_OUTER_CHANNELS_MAX;
   const PetscInt count = CORDS_WINOGRAD_PLACES * parts;
-  const void *rows[CHUNK_MAX];
+  const void *rows[CHUNK];
   PetscInt filled = -1;
 
   for (PetscInt k = thread * count / team; k < (thread + 1) * count / team; k++) {
@@ -116,12 +116,9 @@ static void RunThread(const Work *w, PetscInt64 all)
 static size_t Measure(Work *w, PetscInt64 all)
 {
   const CordsWinogradGrid *g = w->grid;
-  const size_t channels = (size_t)g->in_channels + g->out_channels;
-  const size_t tile_bytes = CORDS_WINOGRAD_PLACES * channels * w->unit_size / w->together;
-  const PetscInt64 chunk = PetscMin(PetscMax((PetscInt64)(chunk_bytes / tile_bytes), CHUNK_MIN), CHUNK_MAX);
   size_t groups;
 
-  w->chunk = (PetscInt)PetscMin(chunk / 2 * 2, (all + 1) / 2 * 2);
+  w->chunk = (PetscInt)PetscMin(CHUNK, (all + 1) / 2 * 2);
   groups = (size_t)(w->chunk / w->together);
   w->input_place = CordsWinogradPlaceBytes(groups * g->in_channels * w->unit_size);
   w->panel_place = CordsWinogradPlaceBytes(groups * g->out_channels * w->unit_size);
@@ -156,7 +153,7 @@ double CordsWinogradWeightsBytes(const CordsWinogradGrid *grid, CordsType type)
 {
   Work w = Start(grid, type);
 
-  return (double)Measure(&w, CHUNK_MAX);
+  return (double)Measure(&w, CHUNK);
 }
 
 PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,

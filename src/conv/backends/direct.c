@@ -85,7 +85,8 @@ static void RunTiles(const Work *w, PetscInt first, PetscInt end)
       for (PetscInt tile = chunk; tile < PetscMin(chunk + together, end); tile++) {
         PetscInt pixels = LocateTile(w, tile, part, rows, where);
         void *sum = sums[tile - chunk];
-        o->tiles[w->log_width][pixels - 1](rows, w->class->tap_count, units, panel, starts, (PetscBool)(part > 0), sum);
+        o->tiles[w->log_width][pixels - 1](rows, w->class->tap_count, units, panel, starts, (PetscBool)(part > 0), sum,
+                                           sum, 0);
         if (part < route->part_count - 1) continue;
         o->finish(w->finish, pixels, width, where, route->out_channels, w->vector * route->lanes, sum);
       }

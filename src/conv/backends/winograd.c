@@ -23,9 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS };
+enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS, LINE = 64 /* bytes of a cache's line */ };
 enum {
-  CHUNK_MIN = 24,
+  CHUNK_MIN = 36,
   FULL_GROUPS = 2,                      /* of tiles that a thread should have */
   TILE_GROUP = CORDS_TILE_PIXELS_WIDEST /* tiles of the widest register tile */
 };
@@ -88,13 +88,23 @@ static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first,
   }
 }
 
-/* A block of output channels of a place for `count` tiles. */
+/* The weights after those of a place for a block of output channels: of the next place, block or chunk. */
+static const char *NextPanel(const Direction *d, PetscInt place, PetscInt vector, PetscInt width)
+{
+  const CordsRoute *next = &d->places[(place + 1) % PLACES];
+  const PetscInt after = place + 1 < PLACES ? vector : (vector + width) % next->vectors;
+
+  return CordsRoutePanel(next, after, 1 << CordsRouteLogWidth(next->vectors - after), 0);
+}
+
+/* A block of output channels of a place for `count` tiles.  The weights of a large network come from the cache that
+   cores share; those that are next are called meanwhile. */
 static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, PetscInt vector, PetscInt log_width,
                           PetscInt count)
 {
   const CordsRoute *route = &w->direction->places[place];
   const PetscInt width = 1 << log_width, most = cords_tile_pixels[log_width], groups = (count + most - 1) / most;
-  const void *panel = CordsRoutePanel(route, vector, width, 0);
+  const char *panel = CordsRoutePanel(route, vector, width, 0), *next = NextPanel(w->direction, place, vector, width);
   const char *inputs = chunk->inputs + place * w->input_place;
   char *products = chunk->products + place * w->product_place;
   const size_t start = 0;
@@ -104,7 +114,8 @@ static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, Pet
     const void *rows[CORDS_TILE_PIXELS_MAX];
     for (PetscInt p = 0; p < pixels; p++) rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes;
     w->tile->tiles[log_width][pixels - 1](rows, 1, route->units, panel, &start, PETSC_FALSE,
-                                          products + (size_t)tile * width * CORDS_VECTOR_BYTES);
+                                          products + (size_t)tile * width * CORDS_VECTOR_BYTES,
+                                          next + (size_t)group * route->units * LINE, LINE);
   }
 }
 
