@@ -34,8 +34,11 @@ def iterations(axis, file, spontaneous):
     for chosen, style in ((~spontaneous, STIMULUS), (spontaneous, SPONTANEOUS)):
         axis.plot(x[chosen], y[chosen], linestyle="none", markeredgewidth=0, alpha=0.6, **style)
     axis.set(xlabel=short_name(newton), ylabel=short_name(linear), title="work of the solvers")
-    axis.set_xlim(0, max(1, x.max()) * 1.08)
-    axis.set_ylim(0, max(1, y.max()) * 1.08)
+    for limit, count in ((axis.set_xlim, x.max()), (axis.set_ylim, y.max())):  # points at zero are whole
+        limit(-0.06 * max(1, count), 1.08 * max(1, count))
+    if not x.any():
+        axis.text(0.5, 0.5, "none: the Euler steps before\nNewton's method sufficed", transform=axis.transAxes, ha="center",
+                  va="center", fontsize="small", color=GREY)
     axis.xaxis.get_major_locator().set_params(integer=True)
 
 

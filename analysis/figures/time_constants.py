@@ -30,7 +30,7 @@ def figure(run):
                   label="single neuron" if area == 0 else None)
     log_if_wide(axis, numpy.append(values.ravel(), neuron))
     if axis.get_yscale() == "linear":
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.08 * numpy.nanmax(numpy.append(values.ravel(), neuron)))
     neurons = file["areas/neurons"].values if "areas/neurons" in file else None
     names = area_names(count)
     if neurons is not None and count <= page_width() / 1.2:
