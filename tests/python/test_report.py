@@ -291,6 +291,21 @@ class Figures(Base):
             del file["activity/distance"]
         self.assertIn("neither trials with a return phase", self.draw(folder, {name})[name])
 
+    def test_solvers_that_had_nothing_to_do(self):
+        """Their panel says so and still shows the points."""
+        name, said = "fixed_points", "Newton's method sufficed"
+        folder = self.copy()
+        self.assertNotIn(said, self.draw(folder, {name})[name])
+        change(folder / "fixed_points.h5", "fixed_points/newton_iterations", 0)
+        change(folder / "fixed_points.h5", "fixed_points/linear_iterations", 0)
+        self.assertIn(said, self.draw(folder, {name})[name])
+        (module,) = (module for found, module in report.find_figures() if found == name)
+        with pyplot.style.context(["default", ANALYSIS / "style.mplstyle"]):
+            drawn = module.figure(cords_results.Run(folder))
+        for limits in (drawn.axes[1].get_xlim(), drawn.axes[1].get_ylim()):
+            self.assertLess(limits[0], 0)
+        pyplot.close(drawn)
+
     def test_text_covers_no_eigenvalue(self):
         """One in every corner of the panels: what is written stands outside of them."""
         folder = self.copy()
