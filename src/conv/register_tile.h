@@ -12,12 +12,12 @@ enum { CORDS_TILE_PIXELS_MAX = 10, CORDS_TILE_PIXELS_WIDEST = 6, CORDS_TILE_VECT
 extern const PetscInt cords_tile_pixels[3];
 
 /* sums [pixel][vector] = Σ taps × units, added to what is there if `add`.  rows [pixel][tap]: where the input pixel's
-   units are; weights of tap t start at weights + starts[t] units.  ahead: where that begins which is wanted next; with
-   each unit the line of the cache there is called into the second level, and ahead moves on by ahead_bytes (0: nothing
-   is wanted, and ahead is anything that was just used). */
+   units are; weights of tap t start at weights + starts[t] units.  prefetch: where that begins which is wanted next;
+   with each unit the cache line there is prefetched into the second level, and the place moves on by prefetch_bytes (0:
+   nothing is wanted, and prefetch is anything that was just used). */
 typedef void (*CordsTileFunction)(const void *const *rows, PetscInt taps, PetscInt units, const void *weights,
-                                  const size_t *starts, PetscBool add, void *sums, const char *ahead,
-                                  size_t ahead_bytes);
+                                  const size_t *starts, PetscBool add, void *sums, const char *prefetch,
+                                  size_t prefetch_bytes);
 
 /* Where a pixel lies among all output pixels, and among those of `start`. */
 typedef struct {

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS, LINE = 64 /* bytes of a cache's line */ };
+enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS, LINE = 64 /* bytes of a cache line */ };
 enum {
   CHUNK_MIN = 36,
   FULL_GROUPS = 2,                      /* of tiles that a thread should have */
@@ -98,7 +98,7 @@ static const char *NextPanel(const Direction *d, PetscInt place, PetscInt vector
 }
 
 /* A block of output channels of a place for `count` tiles.  The weights of a large network come from the cache that
-   cores share; those that are next are called meanwhile. */
+   cores share; the next ones are prefetched meanwhile. */
 static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, PetscInt vector, PetscInt log_width,
                           PetscInt count)
 {
