@@ -28,9 +28,10 @@ def figure(run):
     for area, tau in enumerate(neuron):
         axis.plot([area - 0.35, area + 0.35], [tau, tau], color=GREY, linestyle="-", linewidth=2,
                   label="single neuron" if area == 0 else None)
-    log_if_wide(axis, numpy.append(values.ravel(), neuron))
+    shown = numpy.append(values.ravel(), neuron)
+    log_if_wide(axis, shown)
     if axis.get_yscale() == "linear":
-        axis.set_ylim(0, 1.08 * numpy.nanmax(numpy.append(values.ravel(), neuron)))
+        axis.set_ylim(0, 1.08 * numpy.nanmax(shown))
     neurons = file["areas/neurons"].values if "areas/neurons" in file else None
     names = area_names(count)
     if neurons is not None and count <= page_width() / 1.2:

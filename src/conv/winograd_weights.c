@@ -1,8 +1,8 @@
 /* dU[place] = Σ_tiles (Bᵀ x B)[place] ⊗ (A dy Aᵀ)[place]: 16 sums of outer products, and dw += Gᵀ dU G at the end.
 
-   A chunk of tiles at a time is transformed by all threads together; then they share the tiles of dU.  bf16 multiplies
-   pairs: tiles 2k and 2k + 1 of a chunk make a pair, a missing last one is zero.  Every sum is done by one thread in
-   one order. */
+   CORDS_OUTER_PIXELS tiles at a time, a chunk, are transformed by all threads together; then they share the tiles of
+   dU.  bf16 multiplies pairs: tiles 2k and 2k + 1 of a chunk make a pair, a missing last one is zero.  Every sum is
+   done by one thread in one order. */
 #include "conv/winograd_weights.h"
 
 #include "conv/outer_tile.h"
@@ -14,10 +14,6 @@
 
 #include <omp.h>
 #include <string.h>
-
-/* Tiles of a chunk, even: so few that a panel stays in the first-level cache, so many that adding to dU hardly counts.
- */
-enum { CHUNK = 128 };
 
 typedef struct {
   const CordsWinogradGrid *grid;
@@ -83,7 +79,7 @@ static void Multiply(const Work *w, PetscInt groups, PetscInt thread, PetscInt t
   const PetscInt channels = w->grid->in_channels;
   const PetscInt parts = (channels + CORDS_OUTER_CHANNELS_MAX - 1) / CORDS_OUTER_CHANNELS_MAX;
   const PetscInt count = CORDS_WINOGRAD_PLACES * parts;
-  const void *rows[CHUNK];
+  const void *rows[CORDS_OUTER_PIXELS];
   PetscInt filled = -1;
 
   for (PetscInt k = thread * count / team; k < (thread + 1) * count / team; k++) {
@@ -118,7 +114,7 @@ static size_t Measure(Work *w, PetscInt64 all)
   const CordsWinogradGrid *g = w->grid;
   size_t groups;
 
-  w->chunk = (PetscInt)PetscMin(CHUNK, (all + 1) / 2 * 2);
+  w->chunk = (PetscInt)PetscMin(CORDS_OUTER_PIXELS, (all + 1) / 2 * 2);
   groups = (size_t)(w->chunk / w->together);
   w->input_place = CordsWinogradPlaceBytes(groups * g->in_channels * w->unit_size);
   w->panel_place = CordsWinogradPlaceBytes(groups * g->out_channels * w->unit_size);
@@ -153,7 +149,7 @@ double CordsWinogradWeightsBytes(const CordsWinogradGrid *grid, CordsType type)
 {
   Work w = Start(grid, type);
 
-  return (double)Measure(&w, CHUNK);
+  return (double)Measure(&w, CORDS_OUTER_PIXELS);
 }
 
 PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,
