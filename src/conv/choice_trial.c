@@ -14,9 +14,9 @@ enum { CANDIDATES_MAX = 16, IMAGES_MAX = 32 };
 /* Where the ratio of two times is what is wanted, rather than the shorter one. */
 enum { ROUNDS_LEAN = 8 };
 
-/* Work of one call in the trial for many images: enough to hide the start of threads, short enough that a whole network
-   is measured in a second. */
-static const double trial_flops = 0.6e9;
+/* Work of one call in the trial for many images: about as many as a block of steps has, since weights pass through
+   memory once a call, and short enough that a whole network is measured in a few seconds. */
+static const double trial_flops = 2e9;
 /* Time for the repetitions of one candidate on a machine that is busy with other things; a few calls otherwise. */
 static const double candidate_s = 20e-3;
 /* Two times this close are the same. */

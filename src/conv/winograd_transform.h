@@ -17,9 +17,11 @@ enum { CORDS_WINOGRAD_PLACES = 16, CORDS_WINOGRAD_OUTPUTS = 4, CORDS_WINOGRAD_TA
 typedef struct {
   /* Bᵀ d B of `channels` channels.  pixels [4 × 4]: T of each input pixel; place k goes to `to` + k · place_bytes. */
   void (*input)(const void *const *pixels, PetscInt channels, void *to, size_t place_bytes);
-  /* The same into units of two tiles (bf16) or one: half 0 before half 1 (see outer_tile.h). */
-  void (*input_units)(const void *const *pixels, PetscInt channels, int half, void *to, size_t place_bytes);
-  /* A dY Aᵀ likewise; pixels [2 × 2], from channel `first` on. */
+  /* The same from channel `first` on, into units of two tiles (bf16) or one: half 0 before half 1 (see outer_tile.h).
+     vector_bytes: from one vector of channels to the next. */
+  void (*input_units)(const void *const *pixels, PetscInt first, PetscInt channels, int half, void *to,
+                      size_t vector_bytes, size_t place_bytes);
+  /* A dY Aᵀ likewise, vectors without gaps; pixels [2 × 2]. */
   void (*gradient_units)(const void *const *pixels, PetscInt first, PetscInt channels, int half, void *to,
                          size_t place_bytes);
   /* Y = Aᵀ m A of `width` vectors; m: vectors of M, place k at m + k · place_bytes.  outputs: M [2 × 2][width]. */
@@ -27,8 +29,9 @@ typedef struct {
   /* G w Gᵀ for the lanes of outputs from `out` on and one input channel.  weights: M [out][in][3][3]; place k into the
      units at rows[k], as the first or second number (half) of pairs. */
   void (*weights)(const void *weights, PetscInt in_channels, PetscInt out, PetscInt in, int half, void *const *rows);
-  /* dw [9][numbers] += Gᵀ du G; du [16][numbers], both M; numbers first .. end − 1, in whole vectors. */
-  void (*weights_gradient)(const void *du, size_t numbers, size_t first, size_t end, void *dw);
+  /* dw += Gᵀ du G, M both, for `numbers` of each place and tap, in whole vectors; place k of du at du + k ·
+     place_bytes, aligned; tap: M from one tap of dw to the next. */
+  void (*weights_gradient)(const void *du, size_t place_bytes, PetscInt numbers, void *dw, size_t tap);
 } CordsWinogradTransform;
 
 const CordsWinogradTransform *CordsWinogradTransformOf(CordsType type);

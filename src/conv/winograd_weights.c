@@ -1,8 +1,10 @@
 /* dU[place] = Σ_tiles (Bᵀ x B)[place] ⊗ (A dy Aᵀ)[place]: 16 sums of outer products, and dw += Gᵀ dU G at the end.
 
-   CORDS_OUTER_PIXELS tiles at a time, a chunk, are transformed by all threads together; then they share the tiles of
-   dU.  bf16 multiplies pairs: tiles 2k and 2k + 1 of a chunk make a pair, a missing last one is zero.  Every sum is
-   done by one thread in one order. */
+   dw is cut into blocks of input × output channels, and a thread does everything for a block alone: chunk by chunk it
+   transforms the tiles, of the block's channels only, and multiplies.  All that a block needs besides x and dy stays in
+   its core's second-level cache; the price is that every block transforms its tiles again, a fifth of the time.
+   bf16 multiplies pairs: tiles 2k and 2k + 1 of a chunk make a pair, a missing last one is zero.  Every sum is done by
+   one thread in one order. */
 #include "conv/winograd_weights.h"
 
 #include "conv/outer_tile.h"
@@ -15,29 +17,81 @@
 #include <omp.h>
 #include <string.h>
 
+enum {
+  BLOCK_CHANNELS = 128, /* input channels of the largest block */
+  CHUNK_TILES = 64      /* even */
+};
+
 typedef struct {
   const CordsWinogradGrid *grid;
   const CordsWinogradTransform *transform;
   const CordsOuterFunction (*outer)[CORDS_OUTER_CHANNELS_MAX];
   size_t element_size, unit_size; /* the latter of a NUMBER too */
   PetscInt lanes, together;       /* tiles in a unit */
+  PetscInt in_vectors, out_vectors;
+  PetscInt block_vectors, block_log_width; /* input and output vectors of a block, at most */
+  size_t input_vector, input_place, panel_place, du_place, thread_bytes;
   const char *x, *dy;
   const void *zeros;
-  PetscInt chunk; /* tiles */
-  char *inputs;   /* UNITs [place][group of tiles][in channel] */
-  char *panels;   /* UNITs [place][block of out channels][group of tiles][lanes of the block] */
-  size_t input_place, panel_place, du_bytes;
-  char *du; /* NUMBERs [place][in][out] */
+  void *dw;
 } Work;
 
-/* Tile `tile` of all items as number k of the chunk; groups: in the chunk.  A tile beyond the last is zero. */
-static void TransformTile(const Work *w, PetscInt64 tile, PetscInt64 all, PetscInt k, PetscInt groups)
+/* Vectors of channels of a block, and what its thread computes with. */
+typedef struct {
+  PetscInt in, in_count, out, log_width;
+  char *inputs;                  /* UNITs [place][vector of in channels][group of tiles][lanes] */
+  char *panels;                  /* UNITs [place][group of tiles][out channel] */
+  char *du;                      /* NUMBERs [place][in channel][out channel] */
+  const void *rows[CHUNK_TILES]; /* of inputs, of each group */
+} Block;
+
+static PetscInt LogWidth(const Work *w, PetscInt vector)
+{
+  return PetscMin(w->block_log_width, CordsRouteLogWidth(w->out_vectors - vector));
+}
+
+static PetscInt InBlocks(const Work *w)
+{
+  return (w->in_vectors + w->block_vectors - 1) / w->block_vectors;
+}
+
+static PetscInt BlockCount(const Work *w)
+{
+  PetscInt out_blocks = 0;
+
+  for (PetscInt v = 0; v < w->out_vectors; v += 1 << LogWidth(w, v)) out_blocks++;
+  return InBlocks(w) * out_blocks;
+}
+
+/* The largest blocks of which every thread gets one; wide ones suit the registers. */
+static void CutBlocks(Work *w, PetscInt threads)
+{
+  w->block_vectors = PetscMin(w->in_vectors, BLOCK_CHANNELS / w->lanes);
+  w->block_log_width = CordsRouteLogWidth(w->out_vectors);
+  while (BlockCount(w) < threads && w->block_vectors > 1) w->block_vectors = (w->block_vectors + 1) / 2;
+  while (BlockCount(w) < threads && w->block_log_width > 0) w->block_log_width--;
+}
+
+/* Blocks with the same output channels follow one another. */
+static void PlaceBlock(const Work *w, PetscInt k, Block *b)
+{
+  const PetscInt in_blocks = InBlocks(w);
+
+  b->out = 0;
+  for (PetscInt skipped = k / in_blocks; skipped > 0; skipped--) b->out += 1 << LogWidth(w, b->out);
+  b->log_width = LogWidth(w, b->out);
+  b->in = k % in_blocks * w->block_vectors;
+  b->in_count = PetscMin(w->block_vectors, w->in_vectors - b->in);
+}
+
+/* Tile `tile` of all items as number k of the chunk.  A tile beyond the last is zero. */
+static void TransformTile(const Work *w, const Block *b, PetscInt64 tile, PetscInt64 all, PetscInt k)
 {
   const CordsWinogradGrid *g = w->grid;
   const PetscInt64 item = tile / g->tiles, at = tile % g->tiles;
   const size_t in_bytes = (size_t)g->in_channels * w->element_size;
   const size_t out_bytes = (size_t)g->out_channels * w->element_size;
-  const PetscInt group = k / w->together, half = k % w->together;
+  const PetscInt group = k / w->together, half = k % w->together, width = w->lanes << b->log_width;
   const void *pixels[CORDS_WINOGRAD_PLACES], *outputs[CORDS_WINOGRAD_OUTPUTS];
 
   for (int p = 0; p < CORDS_WINOGRAD_PLACES; p++) pixels[p] = w->zeros;
@@ -48,128 +102,109 @@ static void TransformTile(const Work *w, PetscInt64 tile, PetscInt64 all, PetscI
     CordsWinogradAddresses(g->outputs + at * CORDS_WINOGRAD_OUTPUTS, CORDS_WINOGRAD_OUTPUTS,
                            w->dy + (size_t)item * g->out_pixels * out_bytes, out_bytes, w->zeros, outputs);
   }
-  w->transform->input_units(pixels, g->in_channels, half, w->inputs + (size_t)group * g->in_channels * w->unit_size,
-                            w->input_place);
-  for (PetscInt first = 0, channels; first < g->out_channels; first += channels) {
-    channels = w->lanes << CordsRouteLogWidth((g->out_channels - first) / w->lanes);
-    w->transform->gradient_units(outputs, first, channels, half,
-                                 w->panels + ((size_t)first * groups + (size_t)group * channels) * w->unit_size,
-                                 w->panel_place);
-  }
+  w->transform->input_units(pixels, b->in * w->lanes, b->in_count * w->lanes, half,
+                            b->inputs + (size_t)group * CORDS_VECTOR_BYTES, w->input_vector, w->input_place);
+  w->transform->gradient_units(outputs, b->out * w->lanes, width, half,
+                               b->panels + (size_t)group * width * w->unit_size, w->panel_place);
 }
 
-/* Products of the chunk for input channels c .. next − 1 and all output channels of a place. */
-static void MultiplyChannels(const Work *w, PetscInt place, PetscInt groups, const void *const *rows, PetscInt c,
-                             PetscInt next)
+/* Adds the products of a chunk's groups to dU. */
+static void Multiply(const Work *w, const Block *b, PetscInt groups)
 {
-  const CordsWinogradGrid *g = w->grid;
-  const char *panels = w->panels + place * w->panel_place;
-  char *du = w->du + ((size_t)place * g->in_channels + c) * g->out_channels * w->unit_size;
+  const PetscInt width = w->lanes << b->log_width;
+  const PetscInt parts = (w->lanes + CORDS_OUTER_CHANNELS_MAX - 1) / CORDS_OUTER_CHANNELS_MAX;
 
-  for (PetscInt first = 0, log_width; first < g->out_channels; first += w->lanes << log_width) {
-    log_width = CordsRouteLogWidth((g->out_channels - first) / w->lanes);
-    w->outer[log_width][next - c - 1](groups, rows, c, panels + (size_t)first * groups * w->unit_size,
-                                      du + (size_t)first * w->unit_size, (size_t)g->out_channels, w->lanes);
-  }
-}
-
-/* Share `thread` of `team` of the products of a chunk. */
-static void Multiply(const Work *w, PetscInt groups, PetscInt thread, PetscInt team)
-{
-  const PetscInt channels = w->grid->in_channels;
-  const PetscInt parts = (channels + CORDS_OUTER_CHANNELS_MAX - 1) / CORDS_OUTER_CHANNELS_MAX;
-  const PetscInt count = CORDS_WINOGRAD_PLACES * parts;
-  const void *rows[CORDS_OUTER_PIXELS];
-  PetscInt filled = -1;
-
-  for (PetscInt k = thread * count / team; k < (thread + 1) * count / team; k++) {
-    const PetscInt place = k / parts, part = k % parts;
-    if (filled != place) {
-      for (PetscInt t = 0; t < groups; t++)
-        rows[t] = w->inputs + place * w->input_place + (size_t)t * channels * w->unit_size;
-      filled = place;
+  for (PetscInt place = 0; place < CORDS_WINOGRAD_PLACES; place++) {
+    for (PetscInt k = 0; k < b->in_count * parts; k++) {
+      const PetscInt vector = k / parts, c = k % parts * w->lanes / parts, next = (k % parts + 1) * w->lanes / parts;
+      const size_t unit = (place * w->input_place + vector * w->input_vector) / w->unit_size + c;
+      char *du = b->du + place * w->du_place + (size_t)(vector * w->lanes + c) * width * w->unit_size;
+      w->outer[b->log_width][next - c - 1](groups, b->rows, (PetscInt)unit, b->panels + place * w->panel_place, du,
+                                           (size_t)width, w->lanes);
     }
-    MultiplyChannels(w, place, groups, rows, part * channels / parts, (part + 1) * channels / parts);
   }
 }
 
-static void RunThread(const Work *w, PetscInt64 all)
+/* dw += Gᵀ dU G for the block's channels. */
+static void AddToWeights(const Work *w, const Block *b)
 {
-  const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
+  const size_t in = (size_t)w->grid->in_channels, out = (size_t)w->grid->out_channels;
+  const PetscInt width = w->lanes << b->log_width;
 
-  for (PetscInt64 first = 0; first < all; first += w->chunk) {
-    const PetscInt count = (PetscInt)PetscMin(w->chunk, all - first);
+  for (PetscInt c = 0; c < b->in_count * w->lanes; c++) {
+    const size_t at = ((size_t)(b->in * w->lanes + c)) * out + (size_t)b->out * w->lanes;
+    w->transform->weights_gradient(b->du + (size_t)c * width * w->unit_size, w->du_place, width,
+                                   (char *)w->dw + at * w->unit_size, in * out);
+  }
+}
+
+static void RunBlock(const Work *w, Block *b, PetscInt64 all)
+{
+  memset(b->du, 0, CORDS_WINOGRAD_PLACES * w->du_place);
+  for (PetscInt64 first = 0; first < all; first += CHUNK_TILES) {
+    const PetscInt count = (PetscInt)PetscMin(CHUNK_TILES, all - first);
     const PetscInt groups = (count + w->together - 1) / w->together;
-    const PetscInt begin = thread * groups / team * w->together, end = (thread + 1) * groups / team * w->together;
-    for (PetscInt k = begin; k < end; k++) TransformTile(w, first + k, all, k, groups);
-#pragma omp barrier
-    Multiply(w, groups, thread, team);
-#pragma omp barrier
+    for (PetscInt k = 0; k < groups * w->together; k++) TransformTile(w, b, first + k, all, k);
+    Multiply(w, b, groups);
   }
+  AddToWeights(w, b);
 }
 
-/* Chunk, sizes and places of a call for `all` tiles; returns the bytes of its memory. */
-static size_t Measure(Work *w, PetscInt64 all)
+static Work Start(const CordsWinogradGrid *grid, CordsType type, PetscInt threads)
 {
-  const CordsWinogradGrid *g = w->grid;
-  size_t groups;
+  Work w = {.grid = grid,
+            .transform = CordsWinogradTransformOf(type),
+            .outer = CordsOuterTiles(type),
+            .element_size = CordsTypeSize(type),
+            .unit_size = CordsUnitSize(type),
+            .lanes = CordsVectorLanes(type),
+            .together = type == CORDS_BF16 ? 2 : 1};
+  const size_t groups = (size_t)(CHUNK_TILES / w.together);
+  size_t block_in, block_out;
 
-  w->chunk = (PetscInt)PetscMin(CORDS_OUTER_PIXELS, (all + 1) / 2 * 2);
-  groups = (size_t)(w->chunk / w->together);
-  w->input_place = CordsWinogradPlaceBytes(groups * g->in_channels * w->unit_size);
-  w->panel_place = CordsWinogradPlaceBytes(groups * g->out_channels * w->unit_size);
-  w->du_bytes = (size_t)CORDS_WINOGRAD_PLACES * g->in_channels * g->out_channels * w->unit_size;
-  return CORDS_WINOGRAD_PLACES * (w->input_place + w->panel_place) + w->du_bytes;
-}
-
-static PetscErrorCode Prepare(Work *w, PetscInt64 all)
-{
-  const size_t bytes = Measure(w, all);
-
-  PetscFunctionBegin;
-  PetscCall(CordsScratchGet(bytes, &w->inputs));
-  w->panels = w->inputs + CORDS_WINOGRAD_PLACES * w->input_place;
-  w->du = w->panels + CORDS_WINOGRAD_PLACES * w->panel_place;
-  memset(w->du, 0, w->du_bytes);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static Work Start(const CordsWinogradGrid *grid, CordsType type)
-{
-  return (Work){.grid = grid,
-                .transform = CordsWinogradTransformOf(type),
-                .outer = CordsOuterTiles(type),
-                .element_size = CordsTypeSize(type),
-                .unit_size = CordsUnitSize(type),
-                .lanes = CordsVectorLanes(type),
-                .together = type == CORDS_BF16 ? 2 : 1};
+  w.in_vectors = grid->in_channels / w.lanes;
+  w.out_vectors = grid->out_channels / w.lanes;
+  CutBlocks(&w, threads);
+  block_in = (size_t)w.block_vectors, block_out = (size_t)1 << w.block_log_width;
+  w.input_vector = groups * CORDS_VECTOR_BYTES;
+  w.input_place = CordsWinogradPlaceBytes(block_in * w.input_vector);
+  w.panel_place = CordsWinogradPlaceBytes(block_out * groups * CORDS_VECTOR_BYTES);
+  w.du_place = CordsWinogradPlaceBytes(block_in * (size_t)w.lanes * block_out * CORDS_VECTOR_BYTES);
+  w.thread_bytes = CORDS_WINOGRAD_PLACES * (w.input_place + w.panel_place + w.du_place);
+  return w;
 }
 
 double CordsWinogradWeightsBytes(const CordsWinogradGrid *grid, CordsType type)
 {
-  Work w = Start(grid, type);
+  const PetscInt threads = omp_get_max_threads();
 
-  return (double)Measure(&w, CORDS_OUTER_PIXELS);
+  return (double)threads * (double)Start(grid, type, threads).thread_bytes;
 }
 
 PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,
                                             const void *dy, const void *zeros, void *dw)
 {
   const PetscInt64 all = (PetscInt64)n * grid->tiles;
-  const size_t numbers = (size_t)grid->in_channels * grid->out_channels;
-  const double operations = 2.0 * CORDS_WINOGRAD_PLACES * (double)all * (double)numbers;
-  const int threads = CordsTileThreads(operations);
-  Work w = Start(grid, type);
+  const double pairs = (double)grid->in_channels * (double)grid->out_channels;
+  const int threads = CordsTileThreads(2.0 * CORDS_WINOGRAD_PLACES * (double)all * pairs);
+  Work w = Start(grid, type, threads);
+  const PetscInt blocks = BlockCount(&w);
+  char *memory;
 
   PetscFunctionBegin;
-  w.x = x, w.dy = dy, w.zeros = zeros;
-  PetscCall(Prepare(&w, all));
+  w.x = x, w.dy = dy, w.zeros = zeros, w.dw = dw;
+  PetscCall(CordsScratchGet((size_t)threads * w.thread_bytes, &memory));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    const size_t vectors = numbers / w.lanes, thread = omp_get_thread_num(), team = omp_get_num_threads();
-    RunThread(&w, all);
-    w.transform->weights_gradient(w.du, numbers, thread * vectors / team * w.lanes,
-                                  (thread + 1) * vectors / team * w.lanes, dw);
+    Block b = {.inputs = memory + (size_t)omp_get_thread_num() * w.thread_bytes};
+    b.panels = b.inputs + CORDS_WINOGRAD_PLACES * w.input_place;
+    b.du = b.panels + CORDS_WINOGRAD_PLACES * w.panel_place;
+    for (PetscInt k = 0; k < CHUNK_TILES / w.together; k++) b.rows[k] = b.inputs + (size_t)k * CORDS_VECTOR_BYTES;
+#pragma omp for schedule(dynamic)
+    for (PetscInt k = 0; k < blocks; k++) {
+      PlaceBlock(&w, k, &b);
+      RunBlock(&w, &b, all);
+    }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -95,14 +95,15 @@ static void CheckGradient(CordsType type, double tolerance)
   const PetscInt lanes = type == CORDS_F64 ? 8 : 16, tiles = type == CORDS_BF16 ? 2 : 1;
   const size_t size = CordsTypeSize(type), place = (size_t)lanes * UnitSize(type);
   CordsArray x = Random(type, 2 * 16 * CHANNELS, 1), dy = Random(type, 2 * 4 * CHANNELS, 2);
-  char input[PLACES * CHANNELS * 8], gradient[PLACES * CHANNELS * 8], du[PLACES * CHANNELS * 8];
+  char input[PLACES * CHANNELS * 8], gradient[PLACES * CHANNELS * 8];
+  char du[PLACES * CHANNELS * 8] __attribute__((aligned(64)));
   char dw[TAPS * CHANNELS * 8];
 
   for (PetscInt t = 0; t < tiles; t++) {
     const void *pixels[PLACES], *outputs[OUTPUTS];
     for (int k = 0; k < PLACES; k++) pixels[k] = (char *)x.data + (size_t)(t * PLACES + k) * CHANNELS * size;
     for (int k = 0; k < OUTPUTS; k++) outputs[k] = (char *)dy.data + (size_t)(t * OUTPUTS + k) * CHANNELS * size;
-    transform->input_units(pixels, lanes, (int)t, input, place);
+    transform->input_units(pixels, 0, lanes, (int)t, input, 0, place);
     transform->gradient_units(outputs, 0, lanes, (int)t, gradient, place);
   }
   for (int k = 0; k < PLACES; k++) {
@@ -119,7 +120,7 @@ static void CheckGradient(CordsType type, double tolerance)
     }
   }
   memset(dw, 0, sizeof dw);
-  transform->weights_gradient(du, (size_t)lanes, 0, (size_t)lanes, dw);
+  transform->weights_gradient(du, (size_t)lanes * CordsTypeSize(master), lanes, dw, (size_t)lanes);
   for (int k = 0; k < TAPS; k++) {
     for (PetscInt c = 0; c < lanes; c++) {
       double sum = 0;
