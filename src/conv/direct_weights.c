@@ -19,8 +19,8 @@
 
 enum {
   CHANNELS_MAX = CORDS_OUTER_CHANNELS_MAX,
-  PIXELS_MAX = CORDS_OUTER_PIXELS, /* of a chunk */
-  PART_CHANNELS = 126              /* of x at a time */
+  PIXELS_MAX = 128,   /* of a chunk; the widest panel, 32 KB, stays in the first-level cache from call to call */
+  PART_CHANNELS = 126 /* of x at a time */
 };
 
 /* A call at work; the items of bf16 are pairs of items, interleaved. */

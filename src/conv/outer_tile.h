@@ -5,13 +5,7 @@
 
 #include "core/array.h"
 
-enum {
-  CORDS_OUTER_CHANNELS_MAX = 6,
-  CORDS_OUTER_WIDTH_MAX = 4,
-  /* Pixels of a call, even: so few that the widest panel, 32 KB, stays in the first-level cache from call to call, so
-     many that adding to dw hardly counts. */
-  CORDS_OUTER_PIXELS = 128
-};
+enum { CORDS_OUTER_CHANNELS_MAX = 6, CORDS_OUTER_WIDTH_MAX = 4 };
 
 /* dw tile [channel][vector] += Σ_p rows[p][channel] · panel[p][vector] from input channel `channel` on; rows and panel
    hold units: numbers, or pairs of bf16 (the same channel of two pixels).  stride: NUMBERs from one input channel of dw
