@@ -13,10 +13,13 @@ typedef struct {
   const char *about; /* one line */
   PetscBool lean;    /* keeps weights in no more memory than they have, for each direction */
   PetscBool (*supports)(const CordsConvShape *shape, CordsType type);
+  /* Whether an operation on a shape that is supported is worth a trial.  May be NULL: all are. */
+  PetscBool (*suits)(const CordsConvShape *shape, CordsType type, CordsConvOperation operation);
   /* private data of one convolution; freed by destroy */
   PetscErrorCode (*create)(const CordsConvShape *shape, CordsType type, void **data);
   PetscErrorCode (*destroy)(void *data);
-  /* weights M [out][in][row][column] into the backend's own form */
+  /* weights M [out][in][row][column] into the backend's own form; not called where gradients of weights are all that is
+     wanted */
   PetscErrorCode (*pack)(void *data, const void *weights);
   /* Bytes that are taken when an operation is called for the first time: of its own (weights backwards), and from the
      scratch that all convolutions share (scratch.h).  May be NULL: none worth counting. */
@@ -26,7 +29,7 @@ typedef struct {
   PetscErrorCode (*run)(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
                         const CordsFinish *finish);
   /* The early part of a direction is from now on what reads nothing of x outside a box, which may reach beyond x.  The
-     rest reads nothing that is further from a pixel outside the box than the larger of four pixels and the kernel.  May
+     rest reads nothing that is further from a pixel outside the box than the larger of five pixels and the kernel.  May
      be NULL: run is then asked for the whole only. */
   PetscErrorCode (*divide)(void *data, PetscBool adjoint, const CordsBox *early);
   /* Contracts of conv.h, n > 0; forward is CordsConvForwardFrom.  Where there is no run; conv.c then makes steps with

@@ -16,7 +16,7 @@ enum { ROUNDS_LEAN = 8 };
 
 /* Work of one call in the trial for many images: about as many as a block of steps has, since weights pass through
    memory once a call, and short enough that a whole network is measured in a few seconds. */
-static const double trial_flops = 2e9;
+static const double trial_flops = 4e9;
 /* Time for the repetitions of one candidate on a machine that is busy with other things; a few calls otherwise. */
 static const double candidate_s = 20e-3;
 /* Two times this close are the same. */
@@ -44,6 +44,7 @@ typedef struct {
 
 typedef struct {
   PetscInt backend;
+  const char *name;
   CordsConv conv;
   PetscBool lean;
   double best_s, second_s; /* the two shortest times */
@@ -167,10 +168,14 @@ static PetscBool Agrees(const Trial *t, const CordsArray *result)
 static PetscErrorCode WarmUp(Trial *t, CordsConvOperation operation, PetscInt count, Candidate candidates[])
 {
   const CordsArray *result;
+  PetscBool suits;
 
   PetscFunctionBegin;
   for (PetscInt k = 0; k < count; k++) {
     candidates[k].best_s = candidates[k].second_s = INFINITY;
+    PetscCall(CordsConvBackendSuits(candidates[k].name, &t->shape, t->type, operation, &suits));
+    candidates[k].dropped = (PetscBool)(k > 0 && !suits);
+    if (candidates[k].dropped) continue;
     memset(t->gradient.data, 0, (size_t)t->gradient.elements * CordsTypeSize(t->gradient.type));
     FillMadeUp(&t->in, 3); /* what operations add to */
     PetscCall(Call(t, candidates[k].conv, operation, &result));
@@ -305,7 +310,7 @@ static PetscErrorCode FindCandidates(const CordsConvShape *shape, CordsType type
     PetscCall(CordsConvBackendSupports(names[k], shape, type, &supports, &is_lean));
     if (!supports || (lean && !is_lean)) continue;
     if (*count > 0 && (!strcmp(names[k], "reference") || !strcmp(names[k], "gemm"))) continue;
-    candidates[(*count)++] = (Candidate){.backend = k, .lean = is_lean};
+    candidates[(*count)++] = (Candidate){.backend = k, .name = names[k], .lean = is_lean};
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -350,8 +355,6 @@ PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType typ
   Candidate candidates[CANDIDATES_MAX];
   PetscInt count, preferred[CORDS_CONV_OPERATION_COUNT] = {0};
   PetscInt many = (PetscInt)PetscMin(PetscMax(trial_flops / CordsConvFlops(shape), 2), IMAGES_MAX);
-  const char *const *names;
-  PetscInt all;
 
   PetscFunctionBegin;
   PetscCall(FindCandidates(shape, type, PETSC_FALSE, &count, candidates));
@@ -360,9 +363,7 @@ PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType typ
     PetscCall(CordsConvChoiceOrder(shape, type, lean, table));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(CordsConvBackendList(&all, &names, NULL));
-  for (PetscInt k = 0; k < count; k++)
-    PetscCall(CordsConvCreate(shape, type, names[candidates[k].backend], &candidates[k].conv));
+  for (PetscInt k = 0; k < count; k++) PetscCall(CordsConvCreate(shape, type, candidates[k].name, &candidates[k].conv));
   /* one image begins from the choice for many: fewer kernels, and fewer copies of the weights */
   PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_MANY_IMAGES, many, count, candidates, preferred, table));
   PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_ONE_IMAGE, 1, count, candidates, preferred, table));

@@ -22,8 +22,11 @@ enum { BACKEND_COUNT = PETSC_STATIC_ARRAY_LENGTH(backends) };
 
 const char *const CordsConvOperationNames[] = {"forward", "backward_data", "backward_weights"};
 
-/* An operation for one image or for many. */
-enum { SLOT_COUNT = CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT };
+/* An operation for one image or for many; those that multiply with weights come first. */
+enum {
+  SLOT_COUNT = CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT,
+  MULTIPLYING_SLOT_COUNT = CORDS_CONV_BACKWARD_WEIGHTS * CORDS_CONV_IMAGES_COUNT
+};
 
 typedef struct {
   const CordsConvBackendType *backend;
@@ -102,6 +105,17 @@ PetscErrorCode CordsConvBackendSupports(const char *name, const CordsConvShape *
   PetscCall(Find(name, &backend));
   *supports = backend->supports(shape, type);
   if (lean) *lean = backend->lean;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+PetscErrorCode CordsConvBackendSuits(const char *name, const CordsConvShape *shape, CordsType type,
+                                     CordsConvOperation operation, PetscBool *suits)
+{
+  const CordsConvBackendType *backend;
+
+  PetscFunctionBegin;
+  PetscCall(Find(name, &backend));
+  *suits = (PetscBool)(!backend->suits || backend->suits(shape, type, operation));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -224,14 +238,14 @@ PetscBool CordsConvReadsEarly(CordsConv conv, CordsConvOperation operation, Pets
 
 PetscInt CordsConvReach(const CordsConvShape *shape)
 {
-  return PetscMax(PetscMax(shape->kernel_rows, shape->kernel_columns), 4);
+  return PetscMax(PetscMax(shape->kernel_rows, shape->kernel_columns), 5);
 }
 
 PetscErrorCode CordsConvSetWeights(CordsConv conv, const void *weights)
 {
   PetscFunctionBegin;
   if (conv->cut) PetscCall(CordsCutConvSetWeights(conv->cut, weights));
-  for (PetscInt slot = 0; slot < SLOT_COUNT && !conv->cut; slot++) {
+  for (PetscInt slot = 0; slot < MULTIPLYING_SLOT_COUNT && !conv->cut; slot++) {
     const Kernel *k = &conv->kernels[slot];
     if (SharedWith(conv, slot) < 0) PetscCall(k->backend->pack(k->data, weights));
   }

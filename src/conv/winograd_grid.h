@@ -1,21 +1,26 @@
-/* The image cut into tiles of two by two outputs: one direction of a Winograd convolution. */
+/* The image cut into tiles of outputs and the inputs that these read: one direction of a Winograd convolution. */
 #ifndef CORDS_CONV_WINOGRAD_GRID_H
 #define CORDS_CONV_WINOGRAD_GRID_H
 
 #include "conv/conv.h"
+#include "conv/winograd_transform.h"
 
 typedef struct {
+  CordsWinogradKind kind;
+  const CordsWinogradSize *size;
   PetscInt in_pixels, in_columns, in_channels, out_pixels, out_channels;
-  PetscInt tiles;   /* of an image; those at the lower and right edge may reach beyond it */
-  int32_t *inputs;  /* [tile][4 × 4] input pixels, −1 outside */
-  int32_t *outputs; /* [tile][2 × 2] output pixels, −1 outside */
+  PetscInt tiles;   /* of an image; those at the edges may reach beyond it */
+  int32_t *inputs;  /* [tile][size->inputs] input pixels, −1 outside */
+  int32_t *outputs; /* [tile][size->outputs] output pixels, −1 outside */
   /* the first tiles, those that read a given box only (CordsWinogradGridDivide), and inputs in an image of this box */
   PetscInt early, early_pixels;
   int32_t *early_inputs;
 } CordsWinogradGrid;
 
-/* adjoint: from output to input of the shape, which is 3 × 3 with stride 1.  Owned: CordsWinogradGridDestroy. */
-PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *shape, PetscBool adjoint, CordsWinogradGrid *grid);
+/* adjoint: from output to input of the shape, which is 3 × 3 with the stride of the kind.  Owned:
+ * CordsWinogradGridDestroy. */
+PetscErrorCode CordsWinogradGridCreate(const CordsConvShape *shape, CordsWinogradKind kind, PetscBool adjoint,
+                                       CordsWinogradGrid *grid);
 PetscErrorCode CordsWinogradGridDestroy(CordsWinogradGrid *grid);
 
 /* The tiles that read nothing outside a box come first, in their order.  The box may reach beyond the input image. */

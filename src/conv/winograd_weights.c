@@ -1,4 +1,5 @@
-/* dU[place] = Σ_tiles (Bᵀ x B)[place] ⊗ (A dy Aᵀ)[place]: 16 sums of outer products, and dw += Gᵀ dU G at the end.
+/* dU[panel] = Σ_tiles (Bᵀ x B)[place] ⊗ (A dy Aᵀ)[place] over the places of the panel: sums of outer products, and
+   dw += Gᵀ dU G at the end.
 
    dw is cut into blocks of input × output channels, and a thread does everything for a block alone: chunk by chunk it
    transforms the tiles, of the block's channels only, and multiplies.  All that a block needs besides x and dy stays in
@@ -19,7 +20,8 @@
 
 enum {
   BLOCK_CHANNELS = 128, /* input channels of the largest block */
-  CHUNK_TILES = 64      /* even; a block of 128 × 64 channels and its chunk take 1.3 MB */
+  CHUNK_PLACES = 1024,  /* of all tiles of a chunk; a block of 128 × 64 channels and its chunk take 1.3 MB */
+  CHUNK_TILES_MAX = 64
 };
 
 typedef struct {
@@ -28,9 +30,10 @@ typedef struct {
   const CordsOuterFunction (*outer)[CORDS_OUTER_CHANNELS_MAX];
   size_t element_size, unit_size; /* the latter of a NUMBER too */
   PetscInt lanes, together;       /* tiles in a unit */
+  PetscInt chunk;                 /* tiles, in whole units */
   PetscInt in_vectors, out_vectors;
   PetscInt block_vectors, block_log_width; /* input and output vectors of a block, at most */
-  size_t input_vector, input_place, panel_place, du_place, thread_bytes;
+  size_t input_vector, input_place, gradient_place, du_panel, thread_bytes;
   const char *x, *dy;
   const void *zeros;
   void *dw;
@@ -39,10 +42,10 @@ typedef struct {
 /* Vectors of channels of a block, and what its thread computes with. */
 typedef struct {
   PetscInt in, in_count, out, log_width;
-  char *inputs;                  /* UNITs [place][vector of in channels][group of tiles][lanes] */
-  char *panels;                  /* UNITs [place][group of tiles][out channel] */
-  char *du;                      /* NUMBERs [place][in channel][out channel] */
-  const void *rows[CHUNK_TILES]; /* of inputs, of each group */
+  char *inputs;                      /* UNITs [place][vector of in channels][group of tiles][lanes] */
+  char *gradients;                   /* UNITs [place][group of tiles][out channel] */
+  char *du;                          /* NUMBERs [panel][in channel][out channel] */
+  const void *rows[CHUNK_TILES_MAX]; /* of inputs, of each group */
 } Block;
 
 static PetscInt LogWidth(const Work *w, PetscInt vector)
@@ -92,20 +95,21 @@ static void TransformTile(const Work *w, const Block *b, PetscInt64 tile, PetscI
   const size_t in_bytes = (size_t)g->in_channels * w->element_size;
   const size_t out_bytes = (size_t)g->out_channels * w->element_size;
   const PetscInt group = k / w->together, half = k % w->together, width = w->lanes << b->log_width;
-  const void *pixels[CORDS_WINOGRAD_PLACES], *outputs[CORDS_WINOGRAD_OUTPUTS];
+  const PetscInt inputs = g->size->inputs, outputs = g->size->outputs;
+  const void *x[CORDS_WINOGRAD_INPUTS_MAX], *dy[CORDS_WINOGRAD_OUTPUTS_MAX];
 
-  for (int p = 0; p < CORDS_WINOGRAD_PLACES; p++) pixels[p] = w->zeros;
-  for (int p = 0; p < CORDS_WINOGRAD_OUTPUTS; p++) outputs[p] = w->zeros;
+  for (PetscInt p = 0; p < inputs; p++) x[p] = w->zeros;
+  for (PetscInt p = 0; p < outputs; p++) dy[p] = w->zeros;
   if (tile < all) {
-    CordsWinogradAddresses(g->inputs + at * CORDS_WINOGRAD_PLACES, CORDS_WINOGRAD_PLACES,
-                           w->x + (size_t)item * g->in_pixels * in_bytes, in_bytes, w->zeros, pixels);
-    CordsWinogradAddresses(g->outputs + at * CORDS_WINOGRAD_OUTPUTS, CORDS_WINOGRAD_OUTPUTS,
-                           w->dy + (size_t)item * g->out_pixels * out_bytes, out_bytes, w->zeros, outputs);
+    CordsWinogradAddresses(g->inputs + at * inputs, inputs, w->x + (size_t)item * g->in_pixels * in_bytes, in_bytes,
+                           w->zeros, x);
+    CordsWinogradAddresses(g->outputs + at * outputs, outputs, w->dy + (size_t)item * g->out_pixels * out_bytes,
+                           out_bytes, w->zeros, dy);
   }
-  w->transform->input_units(pixels, b->in * w->lanes, b->in_count * w->lanes, half,
+  w->transform->input_units(x, b->in * w->lanes, b->in_count * w->lanes, half,
                             b->inputs + (size_t)group * CORDS_VECTOR_BYTES, w->input_vector, w->input_place);
-  w->transform->gradient_units(outputs, b->out * w->lanes, width, half,
-                               b->panels + (size_t)group * width * w->unit_size, w->panel_place);
+  w->transform->gradient_units(dy, b->out * w->lanes, width, half, b->gradients + (size_t)group * width * w->unit_size,
+                               CORDS_VECTOR_BYTES, w->gradient_place);
 }
 
 /* Adds the products of a chunk's groups to dU. */
@@ -114,13 +118,14 @@ static void Multiply(const Work *w, const Block *b, PetscInt groups)
   const PetscInt width = w->lanes << b->log_width;
   const PetscInt parts = (w->lanes + CORDS_OUTER_CHANNELS_MAX - 1) / CORDS_OUTER_CHANNELS_MAX;
 
-  for (PetscInt place = 0; place < CORDS_WINOGRAD_PLACES; place++) {
+  for (PetscInt place = 0; place < w->grid->size->places; place++) {
+    const size_t panel = (size_t)w->grid->size->panel[place];
     for (PetscInt k = 0; k < b->in_count * parts; k++) {
       const PetscInt vector = k / parts, c = k % parts * w->lanes / parts, next = (k % parts + 1) * w->lanes / parts;
       const size_t unit = (place * w->input_place + vector * w->input_vector) / w->unit_size + c;
-      char *du = b->du + place * w->du_place + (size_t)(vector * w->lanes + c) * width * w->unit_size;
-      w->outer[b->log_width][next - c - 1](groups, b->rows, (PetscInt)unit, b->panels + place * w->panel_place, du,
-                                           (size_t)width, w->lanes);
+      char *du = b->du + panel * w->du_panel + (size_t)(vector * w->lanes + c) * width * w->unit_size;
+      w->outer[b->log_width][next - c - 1](groups, b->rows, (PetscInt)unit, b->gradients + place * w->gradient_place,
+                                           du, (size_t)width, w->lanes);
     }
   }
 }
@@ -133,16 +138,16 @@ static void AddToWeights(const Work *w, const Block *b)
 
   for (PetscInt c = 0; c < b->in_count * w->lanes; c++) {
     const size_t at = ((size_t)(b->in * w->lanes + c)) * out + (size_t)b->out * w->lanes;
-    w->transform->weights_gradient(b->du + (size_t)c * width * w->unit_size, w->du_place, width,
+    w->transform->weights_gradient(b->du + (size_t)c * width * w->unit_size, w->du_panel, width,
                                    (char *)w->dw + at * w->unit_size, in * out);
   }
 }
 
 static void RunBlock(const Work *w, Block *b, PetscInt64 all)
 {
-  memset(b->du, 0, CORDS_WINOGRAD_PLACES * w->du_place);
-  for (PetscInt64 first = 0; first < all; first += CHUNK_TILES) {
-    const PetscInt count = (PetscInt)PetscMin(CHUNK_TILES, all - first);
+  memset(b->du, 0, (size_t)w->grid->size->panels * w->du_panel);
+  for (PetscInt64 first = 0; first < all; first += w->chunk) {
+    const PetscInt count = (PetscInt)PetscMin(w->chunk, all - first);
     const PetscInt groups = (count + w->together - 1) / w->together;
     for (PetscInt k = 0; k < groups * w->together; k++) TransformTile(w, b, first + k, all, k);
     Multiply(w, b, groups);
@@ -153,24 +158,26 @@ static void RunBlock(const Work *w, Block *b, PetscInt64 all)
 static Work Start(const CordsWinogradGrid *grid, CordsType type, PetscInt threads)
 {
   Work w = {.grid = grid,
-            .transform = CordsWinogradTransformOf(type),
+            .transform = CordsWinogradTransformOf(type, grid->kind, PETSC_FALSE),
             .outer = CordsOuterTiles(type),
             .element_size = CordsTypeSize(type),
             .unit_size = CordsUnitSize(type),
             .lanes = CordsVectorLanes(type),
             .together = type == CORDS_BF16 ? 2 : 1};
-  const size_t groups = (size_t)(CHUNK_TILES / w.together);
-  size_t block_in, block_out;
+  const size_t places = (size_t)grid->size->places;
+  size_t groups, block_in, block_out;
 
+  w.chunk = CHUNK_PLACES / grid->size->places / w.together * w.together;
+  groups = (size_t)(w.chunk / w.together);
   w.in_vectors = grid->in_channels / w.lanes;
   w.out_vectors = grid->out_channels / w.lanes;
   CutBlocks(&w, threads);
   block_in = (size_t)w.block_vectors, block_out = (size_t)1 << w.block_log_width;
   w.input_vector = groups * CORDS_VECTOR_BYTES;
   w.input_place = CordsWinogradPlaceBytes(block_in * w.input_vector);
-  w.panel_place = CordsWinogradPlaceBytes(block_out * groups * CORDS_VECTOR_BYTES);
-  w.du_place = CordsWinogradPlaceBytes(block_in * (size_t)w.lanes * block_out * CORDS_VECTOR_BYTES);
-  w.thread_bytes = CORDS_WINOGRAD_PLACES * (w.input_place + w.panel_place + w.du_place);
+  w.gradient_place = CordsWinogradPlaceBytes(block_out * groups * CORDS_VECTOR_BYTES);
+  w.du_panel = CordsWinogradPlaceBytes(block_in * (size_t)w.lanes * block_out * CORDS_VECTOR_BYTES);
+  w.thread_bytes = places * (w.input_place + w.gradient_place) + (size_t)grid->size->panels * w.du_panel;
   return w;
 }
 
@@ -186,7 +193,7 @@ PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, Cords
 {
   const PetscInt64 all = (PetscInt64)n * grid->tiles;
   const double pairs = (double)grid->in_channels * (double)grid->out_channels;
-  const int threads = CordsTileThreads(2.0 * CORDS_WINOGRAD_PLACES * (double)all * pairs);
+  const int threads = CordsTileThreads(2.0 * grid->size->places * (double)all * pairs);
   Work w = Start(grid, type, threads);
   const PetscInt blocks = BlockCount(&w);
   char *memory;
@@ -197,9 +204,9 @@ PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, Cords
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     Block b = {.inputs = memory + (size_t)omp_get_thread_num() * w.thread_bytes};
-    b.panels = b.inputs + CORDS_WINOGRAD_PLACES * w.input_place;
-    b.du = b.panels + CORDS_WINOGRAD_PLACES * w.panel_place;
-    for (PetscInt k = 0; k < CHUNK_TILES / w.together; k++) b.rows[k] = b.inputs + (size_t)k * CORDS_VECTOR_BYTES;
+    b.gradients = b.inputs + (size_t)grid->size->places * w.input_place;
+    b.du = b.gradients + (size_t)grid->size->places * w.gradient_place;
+    for (PetscInt k = 0; k < w.chunk / w.together; k++) b.rows[k] = b.inputs + (size_t)k * CORDS_VECTOR_BYTES;
 #pragma omp for schedule(dynamic)
     for (PetscInt k = 0; k < blocks; k++) {
       PlaceBlock(&w, k, &b);

@@ -15,18 +15,26 @@ static double MapNumbers(const CordsRanks *r, PetscInt rows, PetscInt columns, P
   return (double)CordsLayoutLocalSize(&own);
 }
 
-/* Parameters, their gradient and two moments, and copies of the weights that kernels make: in each direction one for
-   single images and one for many, for 3 × 3 as large as Winograd's (16 numbers for 9). */
+/* Copies of the weights that kernels make in each direction, in weights: one for single images and one for many, and
+   for 3 × 3 as many numbers as Winograd's take (16 or 36 for 9, the latter up to 256 channels; with stride 2 both are
+   the same). */
+static double Copies(const CordsConvShape *s)
+{
+  const double winograd = 16.0 / 9, winograd4 = 36.0 / 9, channels = (double)s->in_channels * s->out_channels;
+
+  if (s->kernel_rows != 3 || s->stride > 2) return 1;
+  return s->stride > 1 ? winograd : winograd + (channels <= 256.0 * 256 ? winograd4 : winograd);
+}
+
+/* Parameters, their gradient and two moments, and copies. */
 static double WeightBytes(const CordsStepTask *task)
 {
   const CordsArchitecture *a = &task->model->architecture;
-  const double winograd = 16.0 / 9;
   double copies = 0;
 
   for (PetscInt k = 0; k < a->connection_count; k++) {
     const CordsConvShape *s = &a->connections[k].shape;
-    const double weights = (double)s->out_channels * s->in_channels * s->kernel_rows * s->kernel_columns;
-    copies += 2 * weights * (s->kernel_rows == 3 && s->stride == 1 ? 1 + winograd : 1);
+    copies += 2 * Copies(s) * s->out_channels * s->in_channels * s->kernel_rows * s->kernel_columns;
   }
   return sizeof(float) * (4.0 * task->model->value_count + copies);
 }

@@ -1,14 +1,15 @@
-/* 3 × 3 convolutions with stride 1 in 4/9 of the multiplications: Winograd's F(2 × 2, 3 × 3).
+/* 3 × 3 convolutions by Winograd's minimal algorithms (winograd_transform.h): with stride 1 in 16/36 of the
+   multiplications, or 36/144 of them where tiles are large; with stride 2 in 25/36.
 
-   Tiles of four by four inputs are transformed, multiplied with the transformed weights place by place — 16 products of
+   Tiles of inputs are transformed, multiplied with the transformed weights place by place — 16 to 36 products of
    matrices [tile][in channel] × [in channel][out channel] by the register tiles — and transformed back, where the Euler
    step is finished while the sums are still in the cache.  A chunk of tiles at a time, so that the transformed numbers
    never reach memory.  Threads share tiles; where there are too few of them to fill register tiles, blocks of output
    channels, and each transforms all inputs.  They do not wait for each other, and every sum is done by one thread in
    one order, whatever their number.
 
-   Rounding: transformed inputs are sums of four, outputs of up to nine numbers, so errors are about twice those of the
-   direct sum, in bf16 as well as in f32. */
+   Rounding: a sum over many channels is added up in runs of a few.  With that the small tiles lose no more than the
+   direct sum, the large ones two to three times as much as the small ones (test_rounding prints it). */
 #include "conv/backend.h"
 #include "conv/register_tile.h"
 #include "conv/route.h"
@@ -23,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACES = CORDS_WINOGRAD_PLACES, OUTPUTS = CORDS_WINOGRAD_OUTPUTS, LINE = 64 /* bytes of a cache line */ };
+enum { PANELS_MAX = CORDS_WINOGRAD_PANELS_MAX, LINE = 64 /* bytes of a cache line */ };
 enum {
   CHUNK_MIN = 36,
   FULL_GROUPS = 2,                      /* of tiles that a thread should have */
@@ -33,12 +34,15 @@ enum {
 static const size_t chunk_bytes = (size_t)320 << 10;
 /* Transformed weights that stay in the cache that cores share; beyond it reading them takes longer than multiplying. */
 static const double weights_bytes_max = 16.0 * (1 << 20);
+/* Of large tiles for gradients only, which do without, but not in a trial: 512 × 512 channels. */
+static const double gradient_bytes_max = 40.0 * (1 << 20);
 
 /* From input to output, or back. */
 typedef struct {
+  const CordsWinogradTransform *transform;
   CordsWinogradGrid grid;
-  CordsRoute places[PLACES]; /* a 1 × 1 convolution each, for its panels */
-  char *panels;              /* of all places, in one piece; NULL until packed */
+  CordsRoute routes[PANELS_MAX]; /* a 1 × 1 convolution each, for its panel */
+  char *panels;                  /* in one piece; NULL until packed */
 } Direction;
 
 typedef struct {
@@ -63,6 +67,7 @@ typedef struct {
   PetscInt tile_start, tile_count; /* of an item */
   PetscInt64 tiles;                /* of all items */
   PetscInt chunk;                  /* tiles at a time */
+  PetscInt run_units;              /* of inputs, of which sums are added to the total at once */
   size_t input_place, product_place;
   char *inputs, *products; /* of the first thread */
   size_t input_bytes, product_bytes;
@@ -76,23 +81,31 @@ typedef struct {
 static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt count)
 {
   const CordsWinogradGrid *g = &w->direction->grid;
+  const PetscInt inputs = g->size->inputs;
   const size_t image_bytes = (size_t)w->in_pixels * w->pixel_bytes;
   const char *image = w->x + (size_t)(first / w->tile_count) * image_bytes;
   PetscInt tile = w->tile_start + (PetscInt)(first % w->tile_count);
-  const void *pixels[PLACES];
+  const void *pixels[CORDS_WINOGRAD_INPUTS_MAX];
 
   for (PetscInt k = 0; k < count; k++) {
-    CordsWinogradAddresses(w->tile_inputs + tile * PLACES, PLACES, image, w->pixel_bytes, w->zeros, pixels);
+    CordsWinogradAddresses(w->tile_inputs + tile * inputs, inputs, image, w->pixel_bytes, w->zeros, pixels);
     w->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
     if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, image += image_bytes;
   }
 }
 
+/* Weights of a place. */
+static const CordsRoute *RouteOf(const Direction *d, PetscInt place)
+{
+  return &d->routes[d->grid.size->panel[place]];
+}
+
 /* The weights after those of a place for a block of output channels: of the next place, block or chunk. */
 static const char *NextPanel(const Direction *d, PetscInt place, PetscInt vector, PetscInt width)
 {
-  const CordsRoute *next = &d->places[(place + 1) % PLACES];
-  const PetscInt after = place + 1 < PLACES ? vector : (vector + width) % next->vectors;
+  const PetscInt places = d->grid.size->places;
+  const CordsRoute *next = RouteOf(d, (place + 1) % places);
+  const PetscInt after = place + 1 < places ? vector : (vector + width) % next->vectors;
 
   return CordsRoutePanel(next, after, 1 << CordsRouteLogWidth(next->vectors - after), 0);
 }
@@ -102,20 +115,24 @@ static const char *NextPanel(const Direction *d, PetscInt place, PetscInt vector
 static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, PetscInt vector, PetscInt log_width,
                           PetscInt count)
 {
-  const CordsRoute *route = &w->direction->places[place];
+  const CordsRoute *route = RouteOf(w->direction, place);
   const PetscInt width = 1 << log_width, most = cords_tile_pixels[log_width], groups = (count + most - 1) / most;
   const char *panel = CordsRoutePanel(route, vector, width, 0), *next = NextPanel(w->direction, place, vector, width);
   const char *inputs = chunk->inputs + place * w->input_place;
   char *products = chunk->products + place * w->product_place;
-  const size_t start = 0;
 
-  for (PetscInt group = 0; group < groups; group++) {
-    const PetscInt tile = group * count / groups, pixels = (group + 1) * count / groups - tile;
-    const void *rows[CORDS_TILE_PIXELS_MAX];
-    for (PetscInt p = 0; p < pixels; p++) rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes;
-    w->tile->tiles[log_width][pixels - 1](rows, 1, route->units, panel, &start, PETSC_FALSE,
-                                          products + (size_t)tile * width * CORDS_VECTOR_BYTES,
-                                          next + (size_t)group * route->units * LINE, LINE);
+  for (PetscInt first = 0; first < route->units; first += w->run_units) {
+    const PetscInt units = PetscMin(w->run_units, route->units - first);
+    const size_t start = (size_t)first * width * route->lanes;
+    for (PetscInt group = 0; group < groups; group++) {
+      const PetscInt tile = group * count / groups, pixels = (group + 1) * count / groups - tile;
+      const void *rows[CORDS_TILE_PIXELS_MAX];
+      for (PetscInt p = 0; p < pixels; p++)
+        rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes + (size_t)first * route->unit_size;
+      w->tile->tiles[log_width][pixels - 1](rows, 1, units, panel, &start, (PetscBool)(first > 0),
+                                            products + (size_t)tile * width * CORDS_VECTOR_BYTES,
+                                            next + ((size_t)first * groups + (size_t)group * units) * LINE, LINE);
+    }
   }
 }
 
@@ -124,22 +141,26 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
                           PetscInt count)
 {
   const CordsWinogradGrid *g = &w->direction->grid;
-  const PetscInt channel = vector * w->direction->places[0].lanes;
+  const PetscInt channel = vector * w->direction->routes[0].lanes, outputs = g->size->outputs;
   const size_t width_bytes = (size_t)width * CORDS_VECTOR_BYTES;
   PetscInt item = (PetscInt)(first / w->tile_count), tile = w->tile_start + (PetscInt)(first % w->tile_count);
 
   for (PetscInt k = 0; k < count; k++) {
-    const int32_t *outputs = g->outputs + tile * OUTPUTS;
+    const int32_t *pixels = g->outputs + tile * outputs;
     const size_t at = (size_t)item * g->out_pixels, start_at = (size_t)(item % w->finish->period) * g->out_pixels;
-    _Alignas(64) char sums[OUTPUTS * CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES];
-    CordsTilePixel where[OUTPUTS];
+    _Alignas(64) char sums[CORDS_WINOGRAD_OUTPUTS_MAX * CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES];
+    CordsTilePixel where[CORDS_WINOGRAD_OUTPUTS_MAX];
+    PetscInt inside = 0;
     w->transform->output(chunk->products + k * width_bytes, w->product_place, width, sums);
-    for (PetscInt p = 0; p < OUTPUTS; p++) where[p] = (CordsTilePixel){at + outputs[p], start_at + outputs[p]};
-    if (outputs[OUTPUTS - 1] >= 0) { /* the last is outside if any is */
-      w->tile->finish(w->finish, OUTPUTS, width, where, g->out_channels, channel, sums);
+    for (PetscInt p = 0; p < outputs; p++) {
+      where[p] = (CordsTilePixel){at + pixels[p], start_at + pixels[p]};
+      inside += pixels[p] >= 0;
+    }
+    if (inside == outputs) {
+      w->tile->finish(w->finish, outputs, width, where, g->out_channels, channel, sums);
     } else {
-      for (PetscInt p = 0; p < OUTPUTS; p++) {
-        if (outputs[p] >= 0)
+      for (PetscInt p = 0; p < outputs; p++) {
+        if (pixels[p] >= 0)
           w->tile->finish(w->finish, 1, width, &where[p], g->out_channels, channel, sums + p * width_bytes);
       }
     }
@@ -152,12 +173,13 @@ static void RunThread(const Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
   const PetscInt block_shares = w->by_blocks ? team : 1, tile_shares = w->by_blocks ? 1 : team;
-  const CordsRoute *route = &w->direction->places[0];
+  const CordsRoute *route = &w->direction->routes[0];
   const PetscInt begin = CordsRouteShareStart(route, thread % block_shares, block_shares);
   const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
   const PetscInt64 first = thread % tile_shares * w->tiles / tile_shares;
   const PetscInt64 share = (thread % tile_shares + 1) * w->tiles / tile_shares - first;
   const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
+  const PetscInt places = w->direction->grid.size->places;
   const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
 
   for (PetscInt64 c = 0; c < chunks; c++) {
@@ -166,7 +188,7 @@ static void RunThread(const Work *w)
     TransformInputs(w, &chunk, from, count);
     for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
       log_width = CordsRouteLogWidth(route->vectors - vector);
-      for (PetscInt place = 0; place < PLACES; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
+      for (PetscInt place = 0; place < places; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
       FinishOutputs(w, &chunk, from, vector, 1 << log_width, count);
     }
   }
@@ -176,7 +198,8 @@ static void RunThread(const Work *w)
 static PetscErrorCode Prepare(Work *w, int threads)
 {
   const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES;
-  const size_t tile_bytes = PLACES * (w->pixel_bytes + product_bytes);
+  const size_t places = (size_t)w->direction->grid.size->places;
+  const size_t tile_bytes = places * (w->pixel_bytes + product_bytes);
   const PetscInt64 share = w->by_blocks ? w->tiles : (w->tiles + threads - 1) / threads;
 
   PetscFunctionBegin;
@@ -184,8 +207,8 @@ static PetscErrorCode Prepare(Work *w, int threads)
   w->chunk = (PetscInt)PetscMin(w->chunk, share);
   w->input_place = CordsWinogradPlaceBytes((size_t)w->chunk * w->pixel_bytes);
   w->product_place = CordsWinogradPlaceBytes((size_t)w->chunk * product_bytes);
-  w->input_bytes = PLACES * w->input_place;
-  w->product_bytes = PLACES * w->product_place;
+  w->input_bytes = places * w->input_place;
+  w->product_bytes = places * w->product_place;
   PetscCall(CordsScratchGet((size_t)threads * (w->input_bytes + w->product_bytes), &w->inputs));
   w->products = w->inputs + (size_t)threads * w->input_bytes;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -197,11 +220,11 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
   const CordsWinogradGrid *g = &direction->grid;
   const PetscInt start = part == CORDS_PART_LATE ? g->early : 0;
   const PetscInt count = (part == CORDS_PART_EARLY ? g->early : g->tiles) - start;
-  const double operations = 2.0 * PLACES * n * count * g->in_channels * g->out_channels;
+  const double operations = 2.0 * g->size->places * n * count * g->in_channels * g->out_channels;
   const int threads = CordsTileThreads(operations);
   Work w = {.direction = direction,
             .tile = CordsTileOperationsOf(d->type),
-            .transform = CordsWinogradTransformOf(d->type),
+            .transform = direction->transform,
             .finish = finish,
             .x = x,
             .zeros = d->zeros,
@@ -214,8 +237,9 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
 
   PetscFunctionBegin;
   if (count == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  w.run_units = PetscMin(g->size->run, direction->routes[0].units);
   w.by_blocks = (PetscBool)(threads > 1 && w.tiles < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
-                            direction->places[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
+                            direction->routes[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
   PetscCall(Prepare(&w, threads));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   RunThread(&w);
@@ -224,36 +248,61 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
 
 /* ---- the backend ---- */
 
-static PetscBool Supports(const CordsConvShape *s, CordsType type)
+static double WeightsBytes(const CordsConvShape *s, CordsType type, const CordsWinogradSize *size)
 {
-  const PetscInt lanes = CordsVectorLanes(type);
-  const double weights_bytes = (double)PLACES * s->in_channels * s->out_channels * (double)CordsTypeSize(type);
-
-  return (PetscBool)(weights_bytes <= weights_bytes_max && s->kernel_rows == 3 && s->kernel_columns == 3 &&
-                     s->stride == 1 && s->in_channels % lanes == 0 && s->out_channels % lanes == 0);
+  return (double)size->panels * s->in_channels * s->out_channels * (double)CordsTypeSize(type);
 }
 
-static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, Direction *d)
+static PetscBool Fits(const CordsConvShape *s, CordsType type, CordsWinogradKind kind, double bytes_max)
+{
+  const CordsWinogradSize *size = CordsWinogradSizeOf(kind, PETSC_FALSE);
+  const PetscInt lanes = CordsVectorLanes(type);
+
+  return (PetscBool)(s->kernel_rows == 3 && s->kernel_columns == 3 && s->stride == size->stride &&
+                     s->in_channels % lanes == 0 && s->out_channels % lanes == 0 &&
+                     WeightsBytes(s, type, size) <= bytes_max);
+}
+
+static PetscBool Supports(const CordsConvShape *s, CordsType type)
+{
+  return (PetscBool)(Fits(s, type, CORDS_WINOGRAD_F2, weights_bytes_max) ||
+                     Fits(s, type, CORDS_WINOGRAD_STRIDE2, weights_bytes_max));
+}
+
+/* Not bf16, whose rounding errors the large tiles would make visible. */
+static PetscBool SupportsLarge(const CordsConvShape *s, CordsType type)
+{
+  return (PetscBool)(type != CORDS_BF16 && Fits(s, type, CORDS_WINOGRAD_F4, gradient_bytes_max));
+}
+
+static PetscBool SuitsLarge(const CordsConvShape *s, CordsType type, CordsConvOperation operation)
+{
+  return (PetscBool)(operation == CORDS_CONV_BACKWARD_WEIGHTS || Fits(s, type, CORDS_WINOGRAD_F4, weights_bytes_max));
+}
+
+static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, CordsWinogradKind kind,
+                                      PetscBool adjoint, Direction *d)
 {
   PetscInt in = adjoint ? shape->out_channels : shape->in_channels;
   PetscInt out = adjoint ? shape->in_channels : shape->out_channels;
   CordsConvShape place = CordsConvShapeSame(1, 1, in, out, 1, 1);
 
   PetscFunctionBegin;
-  PetscCall(CordsWinogradGridCreate(shape, adjoint, &d->grid));
-  for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteCreate(&place, type, PETSC_FALSE, &d->places[k]));
+  d->transform = CordsWinogradTransformOf(type, kind, adjoint);
+  PetscCall(CordsWinogradGridCreate(shape, kind, adjoint, &d->grid));
+  for (int k = 0; k < d->grid.size->panels; k++) PetscCall(CordsRouteCreate(&place, type, PETSC_FALSE, &d->routes[k]));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Memory for the panels of all places, all zero. */
+/* Memory for the panels, all zero. */
 static PetscErrorCode AllocatePanels(Direction *d)
 {
-  const size_t bytes = CordsRoutePanelBytes(&d->places[0]);
+  const size_t bytes = CordsRoutePanelBytes(&d->routes[0]), panels = (size_t)d->grid.size->panels;
 
   PetscFunctionBegin;
-  if (!d->panels) PetscCall(CordsAllocate(PLACES * bytes, &d->panels));
-  memset(d->panels, 0, PLACES * bytes);
-  for (int k = 0; k < PLACES; k++) d->places[k].panels = d->panels + k * bytes, d->places[k].borrowed = PETSC_TRUE;
+  if (!d->panels) PetscCall(CordsAllocate(panels * bytes, &d->panels));
+  memset(d->panels, 0, panels * bytes);
+  for (size_t k = 0; k < panels; k++) d->routes[k].panels = d->panels + k * bytes, d->routes[k].borrowed = PETSC_TRUE;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -261,24 +310,34 @@ static PetscErrorCode DirectionDestroy(Direction *d)
 {
   PetscFunctionBegin;
   free(d->panels);
+  for (int k = 0; k < d->grid.size->panels; k++) PetscCall(CordsRouteDestroy(&d->routes[k]));
   PetscCall(CordsWinogradGridDestroy(&d->grid));
-  for (int k = 0; k < PLACES; k++) PetscCall(CordsRouteDestroy(&d->places[k]));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
+static PetscErrorCode CreateKind(const CordsConvShape *shape, CordsType type, CordsWinogradKind kind, void **data)
 {
   Data *d;
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&d));
   d->type = type;
-  PetscCall(DirectionCreate(shape, type, PETSC_FALSE, &d->forward));
-  PetscCall(DirectionCreate(shape, type, PETSC_TRUE, &d->adjoint));
+  PetscCall(DirectionCreate(shape, type, kind, PETSC_FALSE, &d->forward));
+  PetscCall(DirectionCreate(shape, type, kind, PETSC_TRUE, &d->adjoint));
   PetscCall(PetscCalloc((size_t)PetscMax(shape->in_channels, shape->out_channels) * CordsTypeSize(type), &d->zeros));
   CordsScratchHold();
   *data = d;
   PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
+{
+  return CreateKind(shape, type, shape->stride == 1 ? CORDS_WINOGRAD_F2 : CORDS_WINOGRAD_STRIDE2, data);
+}
+
+static PetscErrorCode CreateLarge(const CordsConvShape *shape, CordsType type, void **data)
+{
+  return CreateKind(shape, type, CORDS_WINOGRAD_F4, data);
 }
 
 static PetscErrorCode Destroy(void *data)
@@ -297,36 +356,33 @@ static PetscErrorCode Destroy(void *data)
 static PetscErrorCode Pack(void *data, const void *weights)
 {
   Data *d = data;
-  const CordsWinogradTransform *transform = CordsWinogradTransformOf(d->type);
-  CordsRoute *places = d->forward.places;
-  const PetscInt lanes = places[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1,
-                 channels = d->forward.grid.in_channels;
+  CordsRoute *routes = d->forward.routes;
+  const PetscInt lanes = routes[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1,
+                 channels = d->forward.grid.in_channels, panels = d->forward.grid.size->panels;
 
   PetscFunctionBegin;
   d->adjoint_packed = PETSC_FALSE;
   PetscCall(AllocatePanels(&d->forward));
 #pragma omp parallel for schedule(static)
-  for (PetscInt vector = 0; vector < places[0].vectors; vector++) {
+  for (PetscInt vector = 0; vector < routes[0].vectors; vector++) {
     for (PetscInt c = 0; c < channels; c++) {
-      void *rows[PLACES];
-      for (int k = 0; k < PLACES; k++) rows[k] = CordsRoutePanelRow(&places[k], vector, 0, c);
-      transform->weights(weights, channels, vector * lanes, c, c % halves, rows);
+      void *rows[PANELS_MAX];
+      for (PetscInt k = 0; k < panels; k++) rows[k] = CordsRoutePanelRow(&routes[k], vector, 0, c);
+      d->forward.transform->weights(weights, channels, vector * lanes, c, c % halves, rows);
     }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The adjoint has the kernel turned by half a turn, which exchanges the first and last row and column of places. */
+/* The adjoint has the kernel turned by half a turn. */
 static PetscErrorCode PackAdjoint(Data *d)
 {
-  static const int turned[4] = {3, 1, 2, 0};
+  const PetscInt *turned = d->adjoint.grid.size->turned;
 
   PetscFunctionBegin;
   PetscCall(AllocatePanels(&d->adjoint));
-  for (int k = 0; k < PLACES; k++) {
-    const int from = 4 * turned[k / 4] + turned[k % 4];
-    PetscCall(CordsRoutePackAdjoint(&d->forward.places[from], &d->adjoint.places[k]));
-  }
+  for (PetscInt k = 0; k < d->adjoint.grid.size->panels; k++)
+    PetscCall(CordsRoutePackAdjoint(&d->forward.routes[turned[k]], &d->adjoint.routes[k]));
   d->adjoint_packed = PETSC_TRUE;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -337,7 +393,7 @@ static void LaterBytes(void *data, CordsConvOperation operation, double *own, do
 
   *own = *shared = 0;
   if (operation == CORDS_CONV_BACKWARD_DATA && !d->adjoint.panels)
-    *own = PLACES * (double)CordsRoutePanelBytes(&d->adjoint.places[0]);
+    *own = d->adjoint.grid.size->panels * (double)CordsRoutePanelBytes(&d->adjoint.routes[0]);
   if (operation == CORDS_CONV_BACKWARD_WEIGHTS) *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
 }
 
@@ -366,14 +422,16 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
   return CordsWinogradBackwardWeights(&d->forward.grid, d->type, n, x, dy, d->zeros, dw);
 }
 
-const CordsConvBackendType cords_conv_backend_winograd = {.name = "winograd",
-                                                          .about = "F(2 x 2, 3 x 3), 4/9 of the multiplications; "
-                                                                   "3 x 3, stride 1, whole vectors of channels",
-                                                          .supports = Supports,
-                                                          .create = Create,
-                                                          .destroy = Destroy,
-                                                          .pack = Pack,
-                                                          .later_bytes = LaterBytes,
-                                                          .run = Run,
-                                                          .divide = Divide,
-                                                          .backward_weights = BackwardWeights};
+#define BACKEND(its_name, its_about, its_supports, its_suits, its_create)                                              \
+  {                                                                                                                    \
+    .name = its_name, .about = its_about, .supports = its_supports, .suits = its_suits, .create = its_create,          \
+    .destroy = Destroy, .pack = Pack, .later_bytes = LaterBytes, .run = Run, .divide = Divide,                         \
+    .backward_weights = BackwardWeights                                                                                \
+  }
+
+const CordsConvBackendType cords_conv_backend_winograd =
+    BACKEND("winograd", "4/9 of the multiplications, 25/36 with stride 2; 3 x 3, whole vectors of channels", Supports,
+            NULL, Create);
+const CordsConvBackendType cords_conv_backend_winograd4 =
+    BACKEND("winograd4", "1/4 of the multiplications, larger rounding errors; 3 x 3, stride 1, f32 and f64",
+            SupportsLarge, SuitsLarge, CreateLarge);
