@@ -58,8 +58,9 @@ typedef struct {
   CordsWinogradUnits input_units;    /* Bᵀ d B */
   CordsWinogradUnits gradient_units; /* A dY Aᵀ */
   /* G w Gᵀ for the lanes of outputs from `out` on and one input channel.  weights: M [out][in][3][3]; panel k into the
-     units at rows[k], as the first or second number (half) of pairs. */
-  void (*weights)(const void *weights, PetscInt in_channels, PetscInt out, PetscInt in, int half, void *const *rows);
+     units at row + k · panel_bytes, as the first or second number (half) of pairs. */
+  void (*weights)(const void *weights, PetscInt in_channels, PetscInt out, PetscInt in, int half, void *row,
+                  size_t panel_bytes);
   /* dw += Gᵀ du G, M both, for `numbers` of each panel and tap, in whole vectors; panel k of du at du + k ·
      panel_bytes, aligned; tap: M from one tap of dw to the next. */
   void (*weights_gradient)(const void *du, size_t panel_bytes, PetscInt numbers, void *dw, size_t tap);

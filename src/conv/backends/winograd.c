@@ -357,8 +357,9 @@ static PetscErrorCode Pack(void *data, const void *weights)
 {
   Data *d = data;
   CordsRoute *routes = d->forward.routes;
-  const PetscInt lanes = routes[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1,
-                 channels = d->forward.grid.in_channels, panels = d->forward.grid.size->panels;
+  const PetscInt lanes = routes[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1;
+  const PetscInt channels = d->forward.grid.in_channels;
+  const size_t panel_bytes = CordsRoutePanelBytes(&routes[0]);
 
   PetscFunctionBegin;
   d->adjoint_packed = PETSC_FALSE;
@@ -366,9 +367,8 @@ static PetscErrorCode Pack(void *data, const void *weights)
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < routes[0].vectors; vector++) {
     for (PetscInt c = 0; c < channels; c++) {
-      void *rows[PANELS_MAX];
-      for (PetscInt k = 0; k < panels; k++) rows[k] = CordsRoutePanelRow(&routes[k], vector, 0, c);
-      d->forward.transform->weights(weights, channels, vector * lanes, c, c % halves, rows);
+      d->forward.transform->weights(weights, channels, vector * lanes, c, c % halves,
+                                    CordsRoutePanelRow(&routes[0], vector, 0, c), panel_bytes);
     }
   }
   PetscFunctionReturn(PETSC_SUCCESS);

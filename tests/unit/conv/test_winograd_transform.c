@@ -68,11 +68,7 @@ static void CheckTile(CordsType type, CordsWinogradKind kind, PetscBool adjoint,
 
   for (int k = 0; k < side->inputs; k++) pixels[k] = (char *)x.data + (size_t)k * CHANNELS * size;
   transform->input(pixels, CHANNELS, input, place);
-  for (PetscInt v = 0; v < vectors; v++) {
-    void *rows[PANELS];
-    for (int k = 0; k < side->panels; k++) rows[k] = units + (size_t)k * place + (size_t)v * 64;
-    forward->weights(w.data, 1, v * lanes, 0, 0, rows);
-  }
+  for (PetscInt v = 0; v < vectors; v++) forward->weights(w.data, 1, v * lanes, 0, 0, units + (size_t)v * 64, place);
   for (int k = 0; k < side->places; k++) {
     const PetscInt panel = adjoint ? side->turned[side->panel[k]] : side->panel[k];
     for (size_t c = 0; c < CHANNELS; c++) {
