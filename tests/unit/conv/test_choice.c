@@ -40,7 +40,7 @@ static void BeginWithFile(const char *path)
 
 static PetscErrorCode PrepareTwo(void)
 {
-  const CordsConvShape shapes[] = {CordsConvShapeSame(14, 14, 16, 16, 3, 1), CordsConvShapeSame(14, 14, 16, 32, 3, 2)};
+  const CordsConvShape shapes[] = {CordsConvShapeSame(14, 14, 16, 16, 3, 1), CordsConvShapeSame(14, 14, 16, 32, 5, 2)};
   const CordsType types[] = {CORDS_F32, CORDS_F32};
 
   return CordsConvChoicePrepare(&support_context, 2, shapes, types);
@@ -109,7 +109,7 @@ static const char *TheBackend(const CordsConvShape *shape)
    file. Two shapes: Winograd's kernels do one of them. */
 static void TestLean(void **state)
 {
-  const CordsConvShape shapes[] = {CordsConvShapeSame(14, 14, 16, 16, 3, 1), CordsConvShapeSame(14, 14, 16, 32, 3, 2)};
+  const CordsConvShape shapes[] = {CordsConvShapeSame(14, 14, 16, 16, 3, 1), CordsConvShapeSame(14, 14, 16, 32, 5, 2)};
   const char *path = SupportPath("lean.h5");
   char options[2 * PETSC_MAX_PATH_LEN];
 
