@@ -36,7 +36,7 @@ typedef struct {
   PetscInt stride;
   PetscInt input, output;                     /* pixels of a side */
   PetscInt inputs, places, panels, outputs;   /* of a tile */
-  PetscInt run;                               /* channels of which sums are added to the total at once */
+  PetscInt run;                               /* channels, of bf16 pairs of them, whose sum is added to the total */
   PetscInt panel[CORDS_WINOGRAD_PLACES_MAX];  /* of each place */
   PetscInt turned[CORDS_WINOGRAD_PANELS_MAX]; /* what becomes of panels when the kernel is turned by half a turn */
 } CordsWinogradSize;

@@ -56,7 +56,6 @@ typedef struct {
 typedef struct {
   const Direction *direction;
   const CordsTileOperations *tile;
-  const CordsWinogradTransform *transform;
   const CordsFinish *finish;
   const char *x;
   const void *zeros;
@@ -89,7 +88,7 @@ static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first,
 
   for (PetscInt k = 0; k < count; k++) {
     CordsWinogradAddresses(w->tile_inputs + tile * inputs, inputs, image, w->pixel_bytes, w->zeros, pixels);
-    w->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
+    w->direction->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
     if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, image += image_bytes;
   }
 }
@@ -151,7 +150,7 @@ static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, P
     _Alignas(64) char sums[CORDS_WINOGRAD_OUTPUTS_MAX * CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES];
     CordsTilePixel where[CORDS_WINOGRAD_OUTPUTS_MAX];
     PetscInt inside = 0;
-    w->transform->output(chunk->products + k * width_bytes, w->product_place, width, sums);
+    w->direction->transform->output(chunk->products + k * width_bytes, w->product_place, width, sums);
     for (PetscInt p = 0; p < outputs; p++) {
       where[p] = (CordsTilePixel){at + pixels[p], start_at + pixels[p]};
       inside += pixels[p] >= 0;
@@ -224,7 +223,6 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
   const int threads = CordsTileThreads(operations);
   Work w = {.direction = direction,
             .tile = CordsTileOperationsOf(d->type),
-            .transform = direction->transform,
             .finish = finish,
             .x = x,
             .zeros = d->zeros,
