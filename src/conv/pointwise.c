@@ -53,6 +53,16 @@ enum { NUMBERS_WORTH_THREADS = 1 << 16 };
       for (size_t k = 0; k < n; k++) to[k] = FROM(TO(to[k]) + TO(from[k]));                                            \
     }                                                                                                                  \
   }                                                                                                                    \
+  static void ReluPeriodicSum##suffix(PetscInt items, PetscInt period, size_t n, const T *x, const T *w, T *y)         \
+  {                                                                                                                    \
+    _Pragma("omp parallel for schedule(static) if ((size_t)items * n >= NUMBERS_WORTH_THREADS)") for (PetscInt i = 0;  \
+                                                                                                      i < items; i++)  \
+    {                                                                                                                  \
+      const T *from = x + (size_t)i * n, *more = w + (size_t)(i % period) * n;                                         \
+      T *to = y + (size_t)i * n;                                                                                       \
+      for (size_t k = 0; k < n; k++) to[k] = FROM((TO(from[k]) > 0 ? TO(from[k]) : 0) + TO(more[k]));                  \
+    }                                                                                                                  \
+  }                                                                                                                    \
   static void SumPeriodic##suffix(PetscInt items, PetscInt period, size_t n, const T *y, M *x)                         \
   {                                                                                                                    \
     /* by position, so that a sum has one order whatever the number of threads; in runs that stay in the cache */      \
@@ -114,6 +124,12 @@ void CordsReluAdd(CordsType type, size_t n, const void *x, void *y)
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y)
 {
   CORDS_BY_NUMBER_TYPE(type, ReluSum, n, x, w, y);
+}
+
+void CordsReluPeriodicSum(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, const void *w,
+                          void *y)
+{
+  CORDS_BY_NUMBER_TYPE(type, ReluPeriodicSum, items, period, n, x, w, y);
 }
 
 void CordsReluAdjoint(CordsType type, size_t n, const void *x, const void *d, void *y)
@@ -182,8 +198,23 @@ void CordsConvertTiles(const CordsLayout *layout, CordsType type, PetscInt n, co
     sums[1] = bb;                                                                                                      \
     sums[2] = dd;                                                                                                      \
   }
+
+#define DEFINE_NON_NEGATIVE(T, suffix)                                                                                 \
+  static PetscBool NonNegative##suffix(size_t n, const T *x)                                                           \
+  {                                                                                                                    \
+    size_t count = 0;                                                                                                  \
+    _Pragma("omp simd reduction(+ : count)") for (size_t k = 0; k < n; k++) count += x[k] >= 0;                        \
+    return (PetscBool)(count == n);                                                                                    \
+  }
 DEFINE_SQUARES(float, OfF32)
 DEFINE_SQUARES(double, OfF64)
+DEFINE_NON_NEGATIVE(float, OfF32)
+DEFINE_NON_NEGATIVE(double, OfF64)
+
+PetscBool CordsNonNegative(CordsType type, size_t n, const void *x)
+{
+  return type == CORDS_F64 ? NonNegativeOfF64(n, x) : NonNegativeOfF32(n, x);
+}
 
 void CordsSquares(CordsType type, size_t n, const void *x, const void *w, double sums[3])
 {

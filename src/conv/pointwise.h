@@ -16,6 +16,9 @@ void CordsRelu(CordsType type, size_t n, const void *x, void *y);
 void CordsReluAdd(CordsType type, size_t n, const void *x, void *y);
 /* y = max(x, 0) + max(w, 0) */
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y);
+/* y[item] = max(x[item], 0) + w[item mod period] for `items` items of n numbers */
+void CordsReluPeriodicSum(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, const void *w,
+                          void *y);
 /* y = [x > 0] · d; y += [x > 0] · d;  the adjoint of relu at x, with relu'(0) = 0; y: M */
 void CordsReluAdjoint(CordsType type, size_t n, const void *x, const void *d, void *y);
 void CordsReluAdjointAdd(CordsType type, size_t n, const void *x, const void *d, void *y);
@@ -27,6 +30,8 @@ void CordsScale(CordsType type, size_t n, double a, void *y);
 void CordsMultiply(CordsType type, size_t n, double a, const void *x, const void *w, void *y);
 /* y[item][e] += x[item mod period][e] for `items` items of n numbers: the same bias or drive for many items */
 void CordsAddPeriodic(CordsType type, PetscInt items, PetscInt period, size_t n, const void *x, void *y);
+/* Whether no number is negative, or NaN; float32 or float64. */
+PetscBool CordsNonNegative(CordsType type, size_t n, const void *x);
 /* Σ x², Σ w², Σ (x − w)² in double precision; float32 or float64 */
 void CordsSquares(CordsType type, size_t n, const void *x, const void *w, double sums[3]);
 /* x[item mod period][e] += y[item][e], summed in the order of items: the adjoint of CordsAddPeriodic; x: M */

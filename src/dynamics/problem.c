@@ -138,7 +138,8 @@ PetscErrorCode CordsProblemSetDrive(CordsProblem problem, PetscInt area, const d
   const double *below2 = area >= 2 ? state + CordsSystemOffset(problem->system, area - 2) : NULL;
 
   PetscFunctionBegin;
-  PetscCall(CordsSystemDrive(problem->system, area, 1, Input(problem), below, below2, Drive(problem, area)));
+  PetscCall(CordsSystemDrive(problem->system, area, 1, CORDS_STATES_ANY, Input(problem), below, below2,
+                             Drive(problem, area)));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -86,8 +86,8 @@ PetscErrorCode CordsLinearisationSet(CordsLinearisation linearisation, CordsInpu
   PetscCheck(!input || input->batch == 1, PETSC_COMM_SELF, PETSC_ERR_ARG_SIZ, "a linearisation is for one image");
   for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
     PetscCall(CordsArrayCreate(system->type, 1, CordsSystemNeurons(system, i), &z));
-    PetscCall(
-        CordsSystemDrive(system, i, 1, input, Part(linearisation, r, i - 1), Part(linearisation, r, i - 2), z.data));
+    PetscCall(CordsSystemDrive(system, i, 1, CORDS_STATES_ANY, input, Part(linearisation, r, i - 1),
+                               Part(linearisation, r, i - 2), z.data));
     PetscCall(CordsLinearisationSetArea(linearisation, i, z.data, Part(linearisation, r, i)));
     PetscCall(CordsArrayDestroy(&z));
   }

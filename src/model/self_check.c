@@ -31,7 +31,7 @@ static PetscErrorCode Step(CordsSystem system, CordsInput input, void *r, void *
     void *here = CordsSystemArea(system, 1, r, i);
     const void *below = i >= 1 ? CordsSystemArea(system, 1, r, i - 1) : NULL;
     const void *below2 = i >= 2 ? CordsSystemArea(system, 1, r, i - 2) : NULL;
-    PetscCall(CordsSystemDrive(system, i, 1, input, below, below2, work));
+    PetscCall(CordsSystemDrive(system, i, 1, CORDS_STATES_ANY, input, below, below2, work));
     PetscCall(CordsSystemSynapses(system, i, 1, here, work));
     PetscCall(CordsSystemStep(system, i, 1, work, here, here));
   }

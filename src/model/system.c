@@ -266,49 +266,6 @@ PetscErrorCode CordsSystemAddGradient(CordsSystem system, float *gradient)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsSystemAreaInput(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
-                                    const void *below2, void **area_input)
-{
-  const CordsArchitecture *a = &system->model->architecture;
-  size_t numbers = CordsSystemNumbers(system, area - 1, n);
-  void *rectified;
-
-  PetscFunctionBegin;
-  PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_INPUT, numbers, area_input));
-  if (area >= 2 && a->skip[area] < 0) {
-    CordsReluSum(system->type, numbers, below, below2, *area_input);
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  CordsRelu(system->type, numbers, below, *area_input);
-  if (area == 1 && input) {
-    CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->skip.data, *area_input);
-  } else if (area >= 2) {
-    numbers = CordsSystemNumbers(system, area - 2, n);
-    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &rectified));
-    CordsRelu(system->type, numbers, below2, rectified);
-    PetscCall(CordsConvForward(CordsSystemConv(system, a->skip[area]), n, rectified, *area_input, PETSC_TRUE));
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
-                                const void *below2, void *z)
-{
-  void *area_input;
-
-  PetscFunctionBegin;
-  if (area == 0) {
-    memset(z, 0, CordsSystemNumbers(system, 0, n) * CordsTypeSize(system->type));
-    if (input) CordsAddPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), input->drive.data, z);
-    PetscCall(CordsSystemAddBias(system, area, n, z));
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
-  PetscCall(CordsConvForwardFrom(CordsSystemConv(system, system->model->architecture.feedforward[area]), n, area_input,
-                                 system->biases[area].data, 1, z));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 PetscErrorCode CordsSystemAddBias(CordsSystem system, PetscInt area, PetscInt n, void *z)
 {
   CordsAddPeriodic(system->type, n, 1, CordsSystemNumbers(system, area, 1), system->biases[area].data, z);
@@ -319,78 +276,6 @@ PetscErrorCode CordsSystemBiasBackward(CordsSystem system, PetscInt area, PetscI
 {
   CordsSumPeriodic(system->type, n, 1, CordsSystemNumbers(system, area, 1), dz, system->bias_gradients[area].data);
   return PETSC_SUCCESS;
-}
-
-/* da = V_iᵀ dz in work space, and from there to the areas below; first: g2 has nothing to be added to. */
-static PetscErrorCode DriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below, const void *below2,
-                                   const void *dz, void *g, void *g2, PetscBool first, void **da)
-{
-  const CordsArchitecture *a = &system->model->architecture;
-  size_t numbers = CordsSystemNumbers(system, area - 1, n);
-  void *d2;
-
-  PetscFunctionBegin;
-  PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_ADJOINT, numbers, da));
-  PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->feedforward[area]), n, dz, *da, PETSC_FALSE));
-  CordsReluAdjointAdd(system->type, numbers, below, *da, g);
-  if (area < 2) PetscFunctionReturn(PETSC_SUCCESS);
-  d2 = *da;
-  if (a->skip[area] >= 0) {
-    numbers = CordsSystemNumbers(system, area - 2, n);
-    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &d2));
-    PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->skip[area]), n, *da, d2, PETSC_FALSE));
-  }
-  if (first)
-    CordsReluAdjoint(system->type, numbers, below2, d2, g2);
-  else
-    CordsReluAdjointAdd(system->type, numbers, below2, d2, g2);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below,
-                                       const void *below2, const void *dz, void *g, void *g2)
-{
-  void *da;
-
-  PetscFunctionBegin;
-  if (area > 0) PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, PETSC_FALSE, &da));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode CollectWeights(CordsSystem system, PetscInt connection, PetscInt n, const void *x, const void *dy)
-{
-  PetscFunctionBegin;
-  PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, connection), n, x, dy,
-                                     CordsWeightsGradient(system->weights, connection)));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
-                                        const void *below, const void *below2, const void *dz, void *g, void *g2,
-                                        PetscBool first)
-{
-  const CordsArchitecture *a = &system->model->architecture;
-  size_t neurons = CordsSystemNumbers(system, area, 1), numbers;
-  void *area_input, *da, *rectified;
-
-  PetscFunctionBegin;
-  PetscCall(CordsSystemBiasBackward(system, area, n, dz));
-  if (area == 0) {
-    if (input) CordsSumPeriodic(system->type, n, input->batch, neurons, dz, input->drive_gradient.data);
-    PetscFunctionReturn(PETSC_SUCCESS);
-  }
-  PetscCall(CordsSystemAreaInput(system, area, n, input, below, below2, &area_input));
-  PetscCall(CollectWeights(system, a->feedforward[area], n, area_input, dz));
-  PetscCall(DriveAdjoint(system, area, n, below, below2, dz, g, g2, first, &da));
-  if (area == 1 && input) {
-    CordsSumPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), da, input->skip_gradient.data);
-  } else if (a->skip[area] >= 0) {
-    numbers = CordsSystemNumbers(system, area - 2, n);
-    PetscCall(CordsSystemWork(system, CORDS_WORK_SKIP, numbers, &rectified));
-    CordsRelu(system->type, numbers, below2, rectified);
-    PetscCall(CollectWeights(system, a->skip[area], n, rectified, da));
-  }
-  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsSystemSynapses(CordsSystem system, PetscInt area, PetscInt n, const void *r, void *u)
@@ -406,12 +291,33 @@ PetscErrorCode CordsSystemSynapsesAdjoint(CordsSystem system, PetscInt area, Pet
 
 PetscErrorCode CordsSystemSynapsesGradient(CordsSystem system, PetscInt area, PetscInt n, const void *r, const void *du)
 {
-  return CollectWeights(system, system->model->architecture.recurrent[area], n, r, du);
+  return CordsSystemCollectWeights(system, system->model->architecture.recurrent[area], n, r, du);
+}
+
+PetscErrorCode CordsSystemCollectWeights(CordsSystem system, PetscInt connection, PetscInt n, const void *x,
+                                         const void *dy)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsConvBackwardWeights(CordsSystemConv(system, connection), n, x, dy,
+                                     CordsWeightsGradient(system->weights, connection)));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscBool CordsSystemHasFusedStep(CordsSystem system)
 {
   return system->has_fused_step;
+}
+
+CordsStates CordsSystemStatesFrom(CordsSystem system, PetscInt n, const void *state)
+{
+  for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
+    const CordsConvLaw *law = &system->fused_laws[i];
+    if (!system->has_fused_step || law->slope != 0 || law->keep < 0 || law->gain < 0) return CORDS_STATES_ANY;
+  }
+  return CordsNonNegative(system->master,
+                          (size_t)n * (size_t)CordsSystemOffset(system, system->model->architecture.area_count), state)
+             ? CORDS_STATES_POSITIVE
+             : CORDS_STATES_ANY;
 }
 
 static CordsConv RecurrentConv(CordsSystem system, PetscInt area)
@@ -480,7 +386,8 @@ PetscErrorCode CordsSystemRhs(CordsSystem system, CordsInput input, const void *
   for (PetscInt i = 0; i < system->model->architecture.area_count; i++) {
     PetscCall(CordsArrayCreate(system->type, n, CordsSystemNeurons(system, i), &z));
     PetscCall(CordsArrayCreate(system->type, n, CordsSystemNeurons(system, i), &work));
-    PetscCall(CordsSystemDrive(system, i, n, input, i >= 1 ? CordsSystemArea(system, n, r, i - 1) : NULL,
+    PetscCall(CordsSystemDrive(system, i, n, CORDS_STATES_ANY, input,
+                               i >= 1 ? CordsSystemArea(system, n, r, i - 1) : NULL,
                                i >= 2 ? CordsSystemArea(system, n, r, i - 2) : NULL, z.data));
     PetscCall(CordsSystemResidual(system, i, n, z.data, CordsSystemArea(system, n, r, i), work.data,
                                   CordsSystemArea(system, n, f, i)));

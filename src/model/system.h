@@ -58,17 +58,21 @@ PetscInt CordsInputBatch(CordsInput input);
 
 /* --- one area; input = NULL is the zero image --- */
 
+/* What is known of states: none is negative, nor was one at the steps from which they come by a relu (then ρ and ρ'
+   cost nothing, and gradients are the same but where nothing comes of them). */
+typedef enum { CORDS_STATES_ANY, CORDS_STATES_POSITIVE } CordsStates;
+
 /* z_i for n items.  below = r_{i−1}, below2 = r_{i−2} of the same items (ignored where i is too small). */
-PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
-                                const void *below2, void *z);
+PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, CordsStates states, CordsInput input,
+                                const void *below, const void *below2, void *z);
 /* g += (∂z_i/∂r_{i−1})ᵀ dz, g2 += (∂z_i/∂r_{i−2})ᵀ dz;  ρ'(0) = 0 */
 PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below,
                                        const void *below2, const void *dz, void *g, void *g2);
 /* As CordsSystemDriveAdjoint, and the gradient of ⟨dz, z_i⟩ with respect to V_i, skip_i, b_i, S and the stem is
    collected in the weights and in the input.  first: g2 is written, not added to, since nothing is there yet. */
-PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsInput input,
-                                        const void *below, const void *below2, const void *dz, void *g, void *g2,
-                                        PetscBool first);
+PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, PetscInt n, CordsStates states,
+                                        CordsInput input, const void *below, const void *below2, const void *dz,
+                                        void *g, void *g2, PetscBool first);
 /* Carry what the areas collected in the input on to S and the stem; call once after all areas. */
 PetscErrorCode CordsInputGradient(CordsInput input);
 
@@ -87,6 +91,8 @@ PetscErrorCode CordsSystemSynapsesGradient(CordsSystem system, PetscInt area, Pe
 /* --- The fused step: one call for u = W_i r + z, φ and the leak; only for φ that are linear on either side of 0.
    Contracts of CordsConvStep, CordsConvStepAdjoint and CordsConvMaskMultiply. --- */
 PetscBool CordsSystemHasFusedStep(CordsSystem system);
+/* What is known of all states of a run of fused steps from a state of n items (of M) on. */
+CordsStates CordsSystemStatesFrom(CordsSystem system, PetscInt n, const void *state);
 size_t CordsSystemMaskWords(CordsSystem system, PetscInt area); /* uint16_t words of one item */
 PetscErrorCode CordsSystemFusedStep(CordsSystem system, PetscInt area, PetscInt n, const void *x, const void *z,
                                     PetscInt period, const void *r, void *r_next, void *x_next, uint16_t *mask);

@@ -1,5 +1,5 @@
-/* The insides of a system, for the files that implement model/system.h: system.c (one area, all areas), input.c,
-   linearisation.c, readout.c. */
+/* The insides of a system, for the files that implement model/system.h: system.c (one area, all areas), drive.c,
+   input.c, linearisation.c, readout.c. */
 #ifndef CORDS_MODEL_SYSTEM_PRIVATE_H
 #define CORDS_MODEL_SYSTEM_PRIVATE_H
 
@@ -61,8 +61,8 @@ static inline CordsConv CordsSystemConv(CordsSystem system, PetscInt connection)
 /* At least `numbers` numbers of T of work space; contents undefined. */
 PetscErrorCode CordsSystemWork(CordsSystem system, CordsWork which, size_t numbers, void **data);
 
-/* a_i for n items, in work space CORDS_WORK_AREA_INPUT (i ≥ 1). */
-PetscErrorCode CordsSystemAreaInput(CordsSystem system, PetscInt area, PetscInt n, CordsInput input, const void *below,
-                                    const void *below2, void **area_input);
+/* The gradient of ⟨dy, W x⟩ with respect to the weights of a connection, collected. */
+PetscErrorCode CordsSystemCollectWeights(CordsSystem system, PetscInt connection, PetscInt n, const void *x,
+                                         const void *dy);
 
 #endif

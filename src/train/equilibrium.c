@@ -194,7 +194,7 @@ static PetscErrorCode Baseline(CordsEquilibrium e)
   for (PetscInt i = 0; i < e->area_count; i++) {
     const void *below = i >= 1 ? CordsSystemArea(e->system, 1, e->baseline.data, i - 1) : NULL;
     const void *below2 = i >= 2 ? CordsSystemArea(e->system, 1, e->baseline.data, i - 2) : NULL;
-    PetscCall(CordsSystemDrive(e->system, i, 1, NULL, below, below2, e->z.data));
+    PetscCall(CordsSystemDrive(e->system, i, 1, CORDS_STATES_ANY, NULL, below, below2, e->z.data));
     PetscCall(CordsSteadyStateSolve(e->steady, i, 1, e->z.data, CordsSystemArea(e->system, 1, e->baseline.data, i),
                                     NULL, &result));
   }
@@ -276,7 +276,8 @@ static PetscErrorCode Up(CordsEquilibrium e, CordsMetrics *metrics)
   PetscFunctionBegin;
   for (PetscInt k = 0; k < e->n; k++) e->settled[k] = PETSC_TRUE;
   for (PetscInt i = 0; i < e->area_count; i++) {
-    PetscCall(CordsSystemDrive(e->system, i, e->n, e->input, Below(e, i - 1), Below(e, i - 2), e->z.data));
+    PetscCall(
+        CordsSystemDrive(e->system, i, e->n, CORDS_STATES_ANY, e->input, Below(e, i - 1), Below(e, i - 2), e->z.data));
     PetscCall(Transient(e, i));
     PetscCall(CordsSteadyStateSolve(e->steady, i, e->n, e->z.data, e->areas[i].states.data, e->settled, &result));
     e->forward_products += result.products + (double)e->n * e->steps;
@@ -368,10 +369,10 @@ static PetscErrorCode AreaDown(CordsEquilibrium e, PetscInt i)
   for (PetscInt k = 1; k <= e->steps; k++) {
     CordsAxpy(type, numbers, 1, Block(e, &e->z_gradient, neurons, k), e->z_gradient.data);
   }
-  PetscCall(CordsSystemDriveBackward(e->system, i, e->n, e->input, Below(e, i - 1), Below(e, i - 2), e->z_gradient.data,
-                                     i >= 1 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 1) : NULL,
-                                     i >= 2 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 2) : NULL,
-                                     PETSC_FALSE));
+  PetscCall(CordsSystemDriveBackward(
+      e->system, i, e->n, CORDS_STATES_ANY, e->input, Below(e, i - 1), Below(e, i - 2), e->z_gradient.data,
+      i >= 1 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 1) : NULL,
+      i >= 2 ? CordsSystemArea(e->system, e->n, e->gradient.data, i - 2) : NULL, PETSC_FALSE));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

@@ -18,6 +18,7 @@ typedef struct {
   CordsFusedArrays arrays;
   PetscInt block_count;
   CordsBlock *blocks; /* in order of time */
+  CordsStates states;
 } Data;
 
 /* Where a block's states and masks lie. */
@@ -122,8 +123,9 @@ static PetscErrorCode Drive(CordsRollout rollout, const CordsBlock *block, const
   Data *d = rollout->data;
   PetscInt items = (area == 0 ? 1 : block->steps) * rollout->n;
 
-  return CordsSystemDrive(rollout->system, area, items, InputOf(rollout, block), StatesAt(rollout, place, area - 1, 0),
-                          StatesAt(rollout, place, area - 2, 0), d->arrays.drive.data);
+  return CordsSystemDrive(rollout->system, area, items, d->states, InputOf(rollout, block),
+                          StatesAt(rollout, place, area - 1, 0), StatesAt(rollout, place, area - 2, 0),
+                          d->arrays.drive.data);
 }
 
 /* The trajectory of an area over a block, from the running state, which is moved on. */
@@ -178,6 +180,7 @@ static PetscErrorCode Forward(CordsRollout rollout, void *state, const CordsObse
 
   PetscFunctionBegin;
   CutBlocks(rollout);
+  d->states = CordsSystemStatesFrom(rollout->system, rollout->n, state);
   CopyRunning(rollout, state, PETSC_FALSE);
   for (PetscInt b = 0; b < d->block_count; b++) {
     const CordsBlock *block = &d->blocks[b];
@@ -260,7 +263,7 @@ static PetscErrorCode AreaBackward(CordsRollout rollout, const CordsBlock *block
                                 PartAt(rollout, &d->arrays.gradient[area % 3], area, skipped)));
   PetscCall(AreaBackwardInTime(rollout, block, place, area));
   PetscCall(CordsSystemSynapsesGradient(rollout->system, area, items, r, du));
-  PetscCall(CordsSystemDriveBackward(rollout->system, area, items, InputOf(rollout, block),
+  PetscCall(CordsSystemDriveBackward(rollout->system, area, items, d->states, InputOf(rollout, block),
                                      StatesAt(rollout, place, area - 1, 0), StatesAt(rollout, place, area - 2, 0), du,
                                      GradientOf(rollout, area - 1), GradientOf(rollout, area - 2), PETSC_TRUE));
   PetscFunctionReturn(PETSC_SUCCESS);

@@ -78,8 +78,8 @@ static PetscErrorCode StepForward(CordsRollout rollout, PetscInt t)
   for (PetscInt i = rollout->area_count - 1; i >= 0; i--) {
     void *u = At(rollout, &d->synaptic, t, i);
     const void *r = At(rollout, &d->states, t, i);
-    PetscCall(CordsSystemDrive(system, i, rollout->n, InputAt(rollout, t), At(rollout, &d->states, t, i - 1),
-                               At(rollout, &d->states, t, i - 2), u));
+    PetscCall(CordsSystemDrive(system, i, rollout->n, CORDS_STATES_ANY, InputAt(rollout, t),
+                               At(rollout, &d->states, t, i - 1), At(rollout, &d->states, t, i - 2), u));
     PetscCall(CordsSystemSynapses(system, i, rollout->n, r, u));
     PetscCall(CordsSystemStep(system, i, rollout->n, u, r, At(rollout, &d->states, t + 1, i)));
   }
@@ -126,9 +126,9 @@ static PetscErrorCode StepBackward(CordsRollout rollout, PetscInt t)
     CordsAxpy(type, numbers, 1 - alpha, later, lambda);
     PetscCall(CordsSystemSynapsesAdjoint(system, i, n, du, lambda));
     PetscCall(CordsSystemSynapsesGradient(system, i, n, r, du));
-    PetscCall(CordsSystemDriveBackward(system, i, n, InputAt(rollout, t), At(rollout, &d->states, t, i - 1),
-                                       At(rollout, &d->states, t, i - 2), du, At(rollout, &d->now, 0, i - 1),
-                                       At(rollout, &d->now, 0, i - 2), PETSC_FALSE));
+    PetscCall(CordsSystemDriveBackward(system, i, n, CORDS_STATES_ANY, InputAt(rollout, t),
+                                       At(rollout, &d->states, t, i - 1), At(rollout, &d->states, t, i - 2), du,
+                                       At(rollout, &d->now, 0, i - 1), At(rollout, &d->now, 0, i - 2), PETSC_FALSE));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -280,7 +280,7 @@ static void Euler(void **state)
       const double *below = i >= 1 ? expected + CordsProblemOffset(problem, i - 1) : NULL;
       const double *below2 = i >= 2 ? expected + CordsProblemOffset(problem, i - 2) : NULL;
       PetscInt at = CordsProblemOffset(problem, i);
-      SupportCall(CordsSystemDrive(system, i, 1, input, below, below2, u));
+      SupportCall(CordsSystemDrive(system, i, 1, CORDS_STATES_ANY, input, below, below2, u));
       SupportCall(CordsSystemSynapses(system, i, 1, expected + at, u));
       SupportCall(CordsSystemStep(system, i, 1, u, expected + at, next + at));
     }

@@ -101,7 +101,8 @@ static PetscInt Solve(Fixture *f, CordsSteadyStateSettings settings)
   SupportCall(CordsSteadyStateCreate(f->system, BATCH, &settings, &steady));
   memset(f->state.data, 0, (size_t)(f->n * f->state.elements) * CordsTypeSize(f->type));
   for (PetscInt i = 0; i < f->model->architecture.area_count; i++) {
-    SupportCall(CordsSystemDrive(f->system, i, f->n, f->input, Part(f, i - 1), Part(f, i - 2), f->z.data));
+    SupportCall(
+        CordsSystemDrive(f->system, i, f->n, CORDS_STATES_ANY, f->input, Part(f, i - 1), Part(f, i - 2), f->z.data));
     SupportCall(CordsSteadyStateSolve(steady, i, f->n, f->z.data, Part(f, i), settled, &result));
     assert_true(result.converged && result.unsettled == 0 && result.products > 0);
     for (int k = 0; k < BATCH; k++) assert_true(settled[k]);
@@ -187,7 +188,7 @@ static void TestAlone(void **state)
     states = malloc(2 * bytes);
     qs = (char *)states + bytes;
     SupportCall(CordsSteadyStateCreate(f.system, BATCH, &ways[way], &steady));
-    SupportCall(CordsSystemDrive(f.system, 0, BATCH, f.input, NULL, NULL, f.z.data));
+    SupportCall(CordsSystemDrive(f.system, 0, BATCH, CORDS_STATES_ANY, f.input, NULL, NULL, f.z.data));
     for (size_t k = 0; k < bytes / sizeof(float) / BATCH; k++) ((float *)f.z.data)[k] *= 30; /* unlike the others */
     together = SolveFirst(&f, steady, 0, BATCH);
     memcpy(states, f.state.data, bytes);
@@ -230,7 +231,7 @@ static void TestUnsettled(void **state)
   Start(&f, CORDS_F32, "tanh", -15, BATCH);
   SupportCall(PetscOptionsSetValue(NULL, "-equilibrium_snes_max_it", "1"));
   SupportCall(CordsSteadyStateCreate(f.system, BATCH, &settings, &steady));
-  SupportCall(CordsSystemDrive(f.system, 0, BATCH, f.input, NULL, NULL, f.z.data));
+  SupportCall(CordsSystemDrive(f.system, 0, BATCH, CORDS_STATES_ANY, f.input, NULL, NULL, f.z.data));
   SupportCall(CordsSteadyStateSolve(steady, 0, BATCH, f.z.data, f.state.data, settled, &result));
   assert_false(result.converged);
   assert_int_equal(result.unsettled, BATCH);

@@ -224,7 +224,7 @@ static void TestSetArea(void **state)
     const void *below = i >= 1 ? CordsSystemArea(f.system, 1, f.r.data, i - 1) : NULL;
     const void *below2 = i >= 2 ? CordsSystemArea(f.system, 1, f.r.data, i - 2) : NULL;
     CordsArray z = NetworkRandom(CORDS_F64, (size_t)n, 1);
-    SupportCall(CordsSystemDrive(f.system, i, 1, f.input, below, below2, z.data));
+    SupportCall(CordsSystemDrive(f.system, i, 1, CORDS_STATES_ANY, f.input, below, below2, z.data));
     SupportCall(CordsLinearisationSetArea(other, i, z.data, r));
     for (PetscInt j = 0; j <= i; j++) {
       SupportCompareF64("slope", CordsSystemNeurons(f.system, j), CordsLinearisationSlope(other, j),

@@ -67,7 +67,7 @@ static void Settle(Loss *loss, CordsInput input, PetscInt items, double *state, 
   for (PetscInt i = 0; i < CordsSystemModel(loss->system)->architecture.area_count; i++) {
     PetscInt n = items * CordsSystemNeurons(loss->system, i);
     double *r = Part(loss, items, state, i);
-    SupportCall(CordsSystemDrive(loss->system, i, items, input, Part(loss, items, state, i - 1),
+    SupportCall(CordsSystemDrive(loss->system, i, items, CORDS_STATES_ANY, input, Part(loss, items, state, i - 1),
                                  Part(loss, items, state, i - 2), z));
     memset(r, 0, (size_t)n * sizeof *r);
     for (int t = 0; t < 300; t++) {
@@ -111,8 +111,8 @@ static double Evaluate(void *context, CordsModel model)
   SupportCall(CordsInputSet(loss->input, loss->images));
   Settle(loss, loss->input, BATCH, loss->state, z, z + neurons, z + 2 * neurons);
   for (PetscInt i = 0; i <= last && loss->settings.transient_weight > 0; i++) {
-    SupportCall(CordsSystemDrive(loss->system, i, BATCH, loss->input, Part(loss, BATCH, loss->state, i - 1),
-                                 Part(loss, BATCH, loss->state, i - 2), z));
+    SupportCall(CordsSystemDrive(loss->system, i, BATCH, CORDS_STATES_ANY, loss->input,
+                                 Part(loss, BATCH, loss->state, i - 1), Part(loss, BATCH, loss->state, i - 2), z));
     transient += Transient(loss, i, z, z + neurons, z + 2 * neurons, z + 3 * neurons);
   }
   SupportCall(CordsSystemFeatures(loss->system, BATCH, Part(loss, BATCH, loss->state, last),
