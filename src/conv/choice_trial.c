@@ -11,8 +11,9 @@
 #include <string.h>
 
 enum { CANDIDATES_MAX = 16, IMAGES_MAX = 32 };
-/* Where the ratio of two times is what is wanted, rather than the shorter one. */
-enum { ROUNDS_LEAN = 8 };
+/* So many times at least each candidate that may be the best; all of them, and more often, where the ratio of two times
+   is what is wanted, rather than the shorter one. */
+enum { ROUNDS = 4, ROUNDS_LEAN = 8 };
 
 /* Work of one call in the trial for many images: about as many as a block of steps has, since weights pass through
    memory once a call, and short enough that a whole network is measured in a few seconds. */
@@ -199,11 +200,12 @@ static void AddTime(Candidate *c, double time_s)
   c->best_s = fmin(c->best_s, time_s);
 }
 
-/* Until every candidate's time is settled, or it is clear that it is not the best, or the machine is too busy; but all
-   of them so often at least. */
-static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt rounds_least, PetscInt count,
+/* Until every candidate's time is settled, or it is clear that it is not the best (not where all times are wanted), or
+   the machine is too busy. */
+static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscBool all, PetscInt count,
                              Candidate candidates[])
 {
+  const PetscInt rounds_least = all ? ROUNDS_LEAN : ROUNDS;
   const double begin_s = MPI_Wtime();
   double fastest_s = INFINITY;
   PetscBool settled = PETSC_FALSE;
@@ -221,7 +223,7 @@ static PetscErrorCode Repeat(Trial *t, CordsConvOperation operation, PetscInt ro
       PetscCall(Call(t, c->conv, operation, &result));
       AddTime(c, MPI_Wtime() - start_s);
       if (Settled(c)) fastest_s = fmin(fastest_s, c->best_s);
-      c->dropped = (PetscBool)(round >= rounds_least && Settled(c) && c->best_s > hopeless * fastest_s);
+      c->dropped = (PetscBool)((!all || round >= rounds_least) && Settled(c) && c->best_s > hopeless * fastest_s);
       if (!Settled(c)) settled = PETSC_FALSE;
     }
   }
@@ -283,7 +285,7 @@ static PetscErrorCode MeasureImages(const CordsConvShape *shape, CordsType type,
                               .images = images,
                               .threads = omp_get_max_threads()};
     PetscCall(WarmUp(&trial, choice.operation, count, candidates));
-    PetscCall(Repeat(&trial, choice.operation, lean ? ROUNDS_LEAN : 1, count, candidates));
+    PetscCall(Repeat(&trial, choice.operation, lean, count, candidates));
     chosen = preferred[operation] = Best(count, candidates, preferred[operation]);
     choice.ahead = Ahead(count, candidates, chosen);
     if (lean) chosen = Lean(candidates, chosen, &choice.ahead);

@@ -13,8 +13,8 @@ extern const PetscInt cords_tile_pixels[3];
 
 /* sums [pixel][vector] = Σ taps × units, added to what is there if `add`.  rows [pixel][tap]: where the input pixel's
    units are; weights of tap t start at weights + starts[t] units.  prefetch: where that begins which is wanted next;
-   with each unit the cache line there is prefetched into the second level, and the place moves on by prefetch_bytes (0:
-   nothing is wanted, and prefetch is anything that was just used). */
+   with each unit two cache lines there are prefetched into the second level, and the place moves on by prefetch_bytes
+   (0: nothing is wanted, and prefetch is anything that was just used). */
 typedef void (*CordsTileFunction)(const void *const *rows, PetscInt taps, PetscInt units, const void *weights,
                                   const size_t *starts, PetscBool add, void *sums, const char *prefetch,
                                   size_t prefetch_bytes);

@@ -125,12 +125,14 @@ static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, Pet
     const size_t start = (size_t)first * width * route->lanes;
     for (PetscInt group = 0; group < groups; group++) {
       const PetscInt tile = group * count / groups, pixels = (group + 1) * count / groups - tile;
+      const PetscBool wants = (PetscBool)(2 * group < width); /* two of a unit's `width` lines by each group */
+      const size_t line = (size_t)first * width + (size_t)group * units * 2;
       const void *rows[CORDS_TILE_PIXELS_MAX];
       for (PetscInt p = 0; p < pixels; p++)
         rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes + (size_t)first * route->unit_size;
       w->tile->tiles[log_width][pixels - 1](rows, 1, units, panel, &start, (PetscBool)(first > 0),
                                             products + (size_t)tile * width * CORDS_VECTOR_BYTES,
-                                            next + ((size_t)first * groups + (size_t)group * units) * LINE, LINE);
+                                            wants ? next + line * LINE : panel, wants ? 2 * LINE : 0);
     }
   }
 }
