@@ -5,6 +5,20 @@
    ∂L/∂r. */
 #include "model/system_private.h"
 
+/* n items of an area and of the two below it. */
+typedef struct {
+  PetscInt area, n;
+  CordsStates states;
+  CordsInput input; /* NULL: the zero image */
+  const void *below, *below2;
+} Items;
+
+/* Numbers in the items of the area `down` areas below. */
+static size_t NumbersBelow(CordsSystem system, const Items *items, PetscInt down)
+{
+  return CordsSystemNumbers(system, items->area - down, items->n);
+}
+
 /* ρ(r): r itself, or in work space. */
 static PetscErrorCode Rates(CordsSystem system, CordsStates states, CordsWork work, size_t numbers, const void *r,
                             const void **rates)
@@ -20,29 +34,35 @@ static PetscErrorCode Rates(CordsSystem system, CordsStates states, CordsWork wo
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* a_i for n items, i ≥ 1. */
-static PetscErrorCode AreaInput(CordsSystem system, PetscInt area, PetscInt n, CordsStates states, CordsInput input,
-                                const void *below, const void *below2, const void **area_input)
+/* What a skip convolution reads. */
+static PetscErrorCode SkippedRates(CordsSystem system, const Items *items, const void **rates)
 {
-  const PetscInt skip = system->model->architecture.skip[area];
-  const size_t one = CordsSystemNumbers(system, area - 1, 1), numbers = (size_t)n * one;
-  const void *rates, *rates2;
+  return Rates(system, items->states, CORDS_WORK_SKIP, NumbersBelow(system, items, 2), items->below2, rates);
+}
+
+/* a_i, i ≥ 1. */
+static PetscErrorCode AreaInput(CordsSystem system, const Items *items, const void **area_input)
+{
+  const PetscInt n = items->n, skip = system->model->architecture.skip[items->area];
+  const size_t numbers = NumbersBelow(system, items, 1);
+  const void *rates, *skipped;
   void *sum;
 
   PetscFunctionBegin;
-  if (area == 1 && !input) {
-    PetscCall(Rates(system, states, CORDS_WORK_AREA_INPUT, numbers, below, area_input));
+  if (items->area == 1 && !items->input) {
+    PetscCall(Rates(system, items->states, CORDS_WORK_AREA_INPUT, numbers, items->below, area_input));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_INPUT, numbers, &sum));
-  if (area == 1) {
-    CordsReluPeriodicSum(system->type, n, input->batch, one, below, input->skip.data, sum);
+  if (items->area == 1) {
+    CordsReluPeriodicSum(system->type, n, items->input->batch, CordsSystemNumbers(system, 0, 1), items->below,
+                         items->input->skip.data, sum);
   } else if (skip < 0) {
-    CordsReluSum(system->type, numbers, below, below2, sum);
+    CordsReluSum(system->type, numbers, items->below, items->below2, sum);
   } else {
-    PetscCall(Rates(system, states, CORDS_WORK_AREA_INPUT, numbers, below, &rates));
-    PetscCall(Rates(system, states, CORDS_WORK_SKIP, CordsSystemNumbers(system, area - 2, n), below2, &rates2));
-    PetscCall(CordsConvForwardFrom(CordsSystemConv(system, skip), n, rates2, rates, n, sum));
+    PetscCall(Rates(system, items->states, CORDS_WORK_AREA_INPUT, numbers, items->below, &rates));
+    PetscCall(SkippedRates(system, items, &skipped));
+    PetscCall(CordsConvForwardFrom(CordsSystemConv(system, skip), n, skipped, rates, n, sum));
   }
   *area_input = sum;
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -51,6 +71,7 @@ static PetscErrorCode AreaInput(CordsSystem system, PetscInt area, PetscInt n, C
 PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, CordsStates states, CordsInput input,
                                 const void *below, const void *below2, void *z)
 {
+  const Items items = {area, n, states, input, below, below2};
   const void *area_input;
 
   PetscFunctionBegin;
@@ -60,82 +81,84 @@ PetscErrorCode CordsSystemDrive(CordsSystem system, PetscInt area, PetscInt n, C
     PetscCall(CordsSystemAddBias(system, area, n, z));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(AreaInput(system, area, n, states, input, below, below2, &area_input));
+  PetscCall(AreaInput(system, &items, &area_input));
   PetscCall(CordsConvForwardFrom(CordsSystemConv(system, system->model->architecture.feedforward[area]), n, area_input,
                                  system->biases[area].data, 1, z));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* A gradient with respect to an area's states. */
+/* Where a gradient with respect to an area's states r goes. */
 typedef struct {
+  const void *r;
+  size_t numbers;
   void *g;
   PetscBool written; /* else added to */
 } Gradient;
 
 /* From d, the gradient with respect to ρ(r). */
-static void ThroughRho(CordsSystem system, size_t numbers, const void *r, const void *d, const Gradient *to)
+static void ThroughRho(CordsSystem system, const void *d, const Gradient *to)
 {
   if (to->written)
-    CordsReluAdjoint(system->type, numbers, r, d, to->g);
+    CordsReluAdjoint(system->type, to->numbers, to->r, d, to->g);
   else
-    CordsReluAdjointAdd(system->type, numbers, r, d, to->g);
+    CordsReluAdjointAdd(system->type, to->numbers, to->r, d, to->g);
 }
 
-/* g = or += ρ'(r) Wᵀ dy for n items of the area below a connection; by way of work space, unless there is no ρ' and the
-   convolution itself adds. */
-static PetscErrorCode ConvAdjoint(CordsSystem system, PetscInt connection, PetscInt n, CordsStates states,
-                                  size_t numbers, const void *r, const void *dy, CordsWork work, const Gradient *to)
+/* From dy back through a connection and ρ; by way of work space, unless there is no ρ' and the convolution itself adds.
+ */
+static PetscErrorCode ConvAdjoint(CordsSystem system, PetscInt connection, const Items *items, const void *dy,
+                                  CordsWork work, const Gradient *to)
 {
   const CordsConv conv = CordsSystemConv(system, connection);
   void *d;
 
   PetscFunctionBegin;
-  if (states == CORDS_STATES_POSITIVE && system->type == system->master) {
-    PetscCall(CordsConvBackwardData(conv, n, dy, to->g, (PetscBool)!to->written));
+  if (items->states == CORDS_STATES_POSITIVE && system->type == system->master) {
+    PetscCall(CordsConvBackwardData(conv, items->n, dy, to->g, (PetscBool)!to->written));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(CordsSystemWork(system, work, numbers, &d));
-  PetscCall(CordsConvBackwardData(conv, n, dy, d, PETSC_FALSE));
-  ThroughRho(system, numbers, r, d, to);
+  PetscCall(CordsSystemWork(system, work, to->numbers, &d));
+  PetscCall(CordsConvBackwardData(conv, items->n, dy, d, PETSC_FALSE));
+  ThroughRho(system, d, to);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* From dz to the areas below.  da = V_iᵀ dz, in work space, where `first` or the skip needs it; else NULL. */
-static PetscErrorCode DriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, CordsStates states,
-                                   PetscBool keeps_da, const void *below, const void *below2, const void *dz, void *g,
-                                   const Gradient *to2, void **da)
+/* From dz to the areas below, i ≥ 1.  first: g2 is written.  da: V_iᵀ dz in work space, where more than the area below
+   gets it; else NULL. */
+static PetscErrorCode DriveAdjoint(CordsSystem system, const Items *items, const void *dz, void *g, void *g2,
+                                   PetscBool first, void **da)
 {
   const CordsArchitecture *a = &system->model->architecture;
-  const size_t numbers = CordsSystemNumbers(system, area - 1, n);
-  const Gradient to = {g, PETSC_FALSE};
+  const PetscInt feedforward = a->feedforward[items->area], skip = a->skip[items->area];
+  const Gradient to = {items->below, NumbersBelow(system, items, 1), g, PETSC_FALSE};
+  Gradient to2 = {.r = items->below2, .g = g2, .written = first};
 
   PetscFunctionBegin;
   *da = NULL;
-  if (area == 1 && !keeps_da) {
-    PetscCall(ConvAdjoint(system, a->feedforward[area], n, states, numbers, below, dz, CORDS_WORK_AREA_ADJOINT, &to));
+  if (items->area == 1 && !items->input) {
+    PetscCall(ConvAdjoint(system, feedforward, items, dz, CORDS_WORK_AREA_ADJOINT, &to));
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_ADJOINT, numbers, da));
-  PetscCall(CordsConvBackwardData(CordsSystemConv(system, a->feedforward[area]), n, dz, *da, PETSC_FALSE));
-  ThroughRho(system, numbers, below, *da, &to);
-  if (area < 2) PetscFunctionReturn(PETSC_SUCCESS);
-  if (a->skip[area] < 0)
-    ThroughRho(system, numbers, below2, *da, to2);
+  PetscCall(CordsSystemWork(system, CORDS_WORK_AREA_ADJOINT, to.numbers, da));
+  PetscCall(CordsConvBackwardData(CordsSystemConv(system, feedforward), items->n, dz, *da, PETSC_FALSE));
+  ThroughRho(system, *da, &to);
+  if (items->area == 1) PetscFunctionReturn(PETSC_SUCCESS);
+  to2.numbers = NumbersBelow(system, items, 2);
+  if (skip < 0)
+    ThroughRho(system, *da, &to2);
   else
-    PetscCall(ConvAdjoint(system, a->skip[area], n, states, CordsSystemNumbers(system, area - 2, n), below2, *da,
-                          CORDS_WORK_SKIP, to2));
+    PetscCall(ConvAdjoint(system, skip, items, *da, CORDS_WORK_SKIP, &to2));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 PetscErrorCode CordsSystemDriveAdjoint(CordsSystem system, PetscInt area, PetscInt n, const void *below,
                                        const void *below2, const void *dz, void *g, void *g2)
 {
-  const Gradient to2 = {g2, PETSC_FALSE};
+  const Items items = {area, n, CORDS_STATES_ANY, NULL, below, below2};
   void *da;
 
   PetscFunctionBegin;
-  if (area > 0)
-    PetscCall(DriveAdjoint(system, area, n, CORDS_STATES_ANY, PETSC_FALSE, below, below2, dz, g, &to2, &da));
+  if (area > 0) PetscCall(DriveAdjoint(system, &items, dz, g, g2, PETSC_FALSE, &da));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -144,25 +167,25 @@ PetscErrorCode CordsSystemDriveBackward(CordsSystem system, PetscInt area, Petsc
                                         void *g, void *g2, PetscBool first)
 {
   const CordsArchitecture *a = &system->model->architecture;
-  const size_t neurons = CordsSystemNumbers(system, area, 1);
-  const Gradient to2 = {g2, first};
-  const void *area_input, *rates;
+  const Items items = {area, n, states, input, below, below2};
+  const void *area_input, *skipped;
   void *da;
 
   PetscFunctionBegin;
   PetscCall(CordsSystemBiasBackward(system, area, n, dz));
   if (area == 0) {
-    if (input) CordsSumPeriodic(system->type, n, input->batch, neurons, dz, input->drive_gradient.data);
+    if (input)
+      CordsSumPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), dz, input->drive_gradient.data);
     PetscFunctionReturn(PETSC_SUCCESS);
   }
-  PetscCall(AreaInput(system, area, n, states, input, below, below2, &area_input));
+  PetscCall(AreaInput(system, &items, &area_input));
   PetscCall(CordsSystemCollectWeights(system, a->feedforward[area], n, area_input, dz));
-  PetscCall(DriveAdjoint(system, area, n, states, (PetscBool)(input != NULL), below, below2, dz, g, &to2, &da));
+  PetscCall(DriveAdjoint(system, &items, dz, g, g2, first, &da));
   if (area == 1 && input) {
     CordsSumPeriodic(system->type, n, input->batch, CordsSystemNumbers(system, 0, 1), da, input->skip_gradient.data);
   } else if (a->skip[area] >= 0) {
-    PetscCall(Rates(system, states, CORDS_WORK_SKIP, CordsSystemNumbers(system, area - 2, n), below2, &rates));
-    PetscCall(CordsSystemCollectWeights(system, a->skip[area], n, rates, da));
+    PetscCall(SkippedRates(system, &items, &skipped));
+    PetscCall(CordsSystemCollectWeights(system, a->skip[area], n, skipped, da));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

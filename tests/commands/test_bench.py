@@ -143,6 +143,7 @@ class Ranks(commands.Test):
             self.assertRegex(printed, rf"(?m)^{name} ")
         self.assertEqual([p.name for p in self.folder.glob("cords-bench*")], [])
         self.assert_mistake(["bench", "gradient", *TINY, "-dry"], "batch of 2 images", "3 ranks", ranks=3)
+        self.assertIn("steps, batch 3", self.done("bench", "gradient", *TINY, "-dry", "-gradient_batch", 3, ranks=3))
         self.assert_mistake(["bench", "growth", *TINY, "-dry"], "growth", "one rank", ranks=2)
 
     def test_ranks_beside_threads(self):
