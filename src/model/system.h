@@ -58,8 +58,9 @@ PetscInt CordsInputBatch(CordsInput input);
 
 /* --- one area; input = NULL is the zero image --- */
 
-/* What is known of states: none is negative, nor was one at the steps from which they come by a relu (then ρ and ρ'
-   cost nothing, and gradients are the same but where nothing comes of them). */
+/* What is known of states.  POSITIVE: none is negative, and they come by steps with relu from states none of which is;
+   then ρ and ρ' cost nothing.  Gradients with respect to states that are zero are not cut off then, but stop at φ' one
+   step before. */
 typedef enum { CORDS_STATES_ANY, CORDS_STATES_POSITIVE } CordsStates;
 
 /* z_i for n items.  below = r_{i−1}, below2 = r_{i−2} of the same items (ignored where i is too small). */

@@ -5,7 +5,7 @@
 #include "model/system.h"
 #include "support/networks.h"
 
-enum { ITEMS = 4, BATCH = 2 };
+enum { SYSTEM_ITEMS = 4, SYSTEM_BATCH = 2 };
 
 typedef struct {
   CordsModel model;
@@ -13,9 +13,9 @@ typedef struct {
   CordsInput input;
   CordsType type;
   double tolerance; /* of adjoint identities, relative to |a| |b| */
-} Fixture;
+} SystemFixture;
 
-static inline void Start(Fixture *f, const char *body, CordsType type)
+static inline void SystemStart(SystemFixture *f, const char *body, CordsType type)
 {
   float *images;
 
@@ -23,34 +23,34 @@ static inline void Start(Fixture *f, const char *body, CordsType type)
   f->tolerance = type == CORDS_F64 ? 1e-13 : 1e-6;
   f->model = NetworkModel(body, "relu", CORDS_FORM_RECURRENT);
   SupportCall(CordsSystemCreate(f->model, type, &f->system));
-  SupportCall(CordsInputCreate(f->system, BATCH, &f->input));
-  images = NetworkImages(f->model, BATCH, 5);
+  SupportCall(CordsInputCreate(f->system, SYSTEM_BATCH, &f->input));
+  images = NetworkImages(f->model, SYSTEM_BATCH, 5);
   SupportCall(CordsInputSet(f->input, images));
   SupportCall(PetscFree(images));
-  assert_int_equal(CordsInputBatch(f->input), BATCH);
+  assert_int_equal(CordsInputBatch(f->input), SYSTEM_BATCH);
 }
 
-static inline void End(Fixture *f)
+static inline void SystemEnd(SystemFixture *f)
 {
   SupportCall(CordsInputDestroy(&f->input));
   SupportCall(CordsSystemDestroy(&f->system));
   SupportCall(CordsModelDestroy(&f->model));
 }
 
-static inline void ForAll(void (*check)(Fixture *f, PetscInt area))
+static inline void SystemForAll(void (*check)(SystemFixture *f, PetscInt area))
 {
   for (int k = 0; k < NETWORK_COUNT; k++) {
     for (int type = CORDS_F32; type <= CORDS_F64; type++) {
-      Fixture f;
-      Start(&f, network_texts[k], (CordsType)type);
+      SystemFixture f;
+      SystemStart(&f, network_texts[k], (CordsType)type);
       for (PetscInt i = 0; i < f.model->architecture.area_count; i++) check(&f, i);
-      End(&f);
+      SystemEnd(&f);
     }
   }
 }
 
 /* x + v/4 in a new array: no sign of x changes. */
-static inline CordsArray Moved(CordsType type, size_t n, const CordsArray *x, const CordsArray *v)
+static inline CordsArray SystemMoved(CordsType type, size_t n, const CordsArray *x, const CordsArray *v)
 {
   CordsArray moved = NetworkRandom(type, n, 0);
 
@@ -60,7 +60,7 @@ static inline CordsArray Moved(CordsType type, size_t n, const CordsArray *x, co
   return moved;
 }
 
-static inline CordsArray Difference(CordsType type, size_t n, CordsArray *after, CordsArray *before)
+static inline CordsArray SystemDifference(CordsType type, size_t n, CordsArray *after, CordsArray *before)
 {
   CordsArray d = NetworkRandom(type, n, 0);
 
@@ -72,7 +72,7 @@ static inline CordsArray Difference(CordsType type, size_t n, CordsArray *after,
   return d;
 }
 
-static inline CordsArray NoneNegative(CordsType type, size_t n, uint64_t stream)
+static inline CordsArray SystemNoneNegative(CordsType type, size_t n, uint64_t stream)
 {
   CordsArray r = NetworkRandom(type, n, stream);
 

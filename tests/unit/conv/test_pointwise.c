@@ -62,6 +62,23 @@ static void CheckType(CordsType type)
 #undef W
 }
 
+/* Zeros of either sign are not negative; NaN is not known to be anything. */
+static void CheckNonNegative(CordsType type)
+{
+  const double wrong[] = {-1e-30, NAN};
+  CordsArray x = NetworkRandom(type, COUNT, 1);
+
+  for (size_t k = 0; k < COUNT; k++) NetworkSet(type, x.data, k, fmax(NetworkGet(type, x.data, k), 0));
+  NetworkSet(type, x.data, 5, -0.0);
+  assert_true(CordsNonNegative(type, COUNT, x.data));
+  for (int k = 0; k < 2; k++) {
+    NetworkSet(type, x.data, COUNT - 1, wrong[k]);
+    assert_false(CordsNonNegative(type, COUNT, x.data));
+    assert_true(CordsNonNegative(type, COUNT - 1, x.data));
+  }
+  SupportCall(CordsArrayDestroy(&x));
+}
+
 /* Σ x², Σ w², Σ (x − w)² */
 static void CheckSquares(CordsType type)
 {
@@ -85,6 +102,8 @@ static void TestOperations(void **state)
 {
   CheckSquares(CORDS_F32);
   CheckSquares(CORDS_F64);
+  CheckNonNegative(CORDS_F32);
+  CheckNonNegative(CORDS_F64);
   CheckType(CORDS_F32);
   CheckType(CORDS_F64);
 }
@@ -102,6 +121,12 @@ static void CheckPeriodic(CordsType type, PetscInt items, PetscInt period, size_
     size_t from = (k / n % (size_t)period) * n + k % n;
     NetworkClose("add", NetworkGet(type, y.data, k),
                  NetworkGet(type, y_before.data, k) + NetworkGet(type, x.data, from), 1, tolerance);
+  }
+  CordsReluPeriodicSum(type, items, period, n, y_before.data, x.data, y.data);
+  for (size_t k = 0; k < (size_t)items * n; k++) {
+    size_t from = (k / n % (size_t)period) * n + k % n;
+    NetworkClose("relu and sum", NetworkGet(type, y.data, k),
+                 fmax(NetworkGet(type, y_before.data, k), 0) + NetworkGet(type, x.data, from), 1, tolerance);
   }
   CordsSumPeriodic(type, items, period, n, y_before.data, x.data);
   for (size_t k = 0; k < (size_t)period * n; k++) {

@@ -2,32 +2,34 @@
 #include "support/systems.h"
 
 /* ⟨dz, z(r + v) − z(r)⟩ = ⟨g, v⟩ + ⟨g2, v2⟩, relu being linear between the two. */
-static void CheckDrive(Fixture *f, PetscInt i)
+static void CheckDrive(SystemFixture *f, PetscInt i)
 {
   CordsType type = f->type;
-  size_t n = (size_t)ITEMS * CordsSystemNeurons(f->system, i);
-  size_t m = i >= 1 ? (size_t)ITEMS * CordsSystemNeurons(f->system, i - 1) : 0;
-  size_t m2 = i >= 2 ? (size_t)ITEMS * CordsSystemNeurons(f->system, i - 2) : 0;
+  size_t n = (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i);
+  size_t m = i >= 1 ? (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i - 1) : 0;
+  size_t m2 = i >= 2 ? (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i - 2) : 0;
   CordsArray r = NetworkAwayFromZero(type, m + 1, 1), r2 = NetworkAwayFromZero(type, m2 + 1, 2);
   CordsArray v = NetworkRandom(type, m + 1, 3), v2 = NetworkRandom(type, m2 + 1, 4), dz = NetworkRandom(type, n, 5);
-  CordsArray moved = Moved(type, m, &r, &v), moved2 = Moved(type, m2, &r2, &v2), g, g2, after, before, change;
+  CordsArray moved = SystemMoved(type, m, &r, &v), moved2 = SystemMoved(type, m2, &r2, &v2), g, g2, after, before,
+             change;
   double left, right, scale;
 
   if (i == 0) return;
   after = NetworkRandom(type, n, 6);
   before = NetworkRandom(type, n, 7);
-  SupportCall(CordsSystemDrive(f->system, i, ITEMS, CORDS_STATES_ANY, f->input, r.data, r2.data, before.data));
-  SupportCall(CordsSystemDrive(f->system, i, ITEMS, CORDS_STATES_ANY, f->input, moved.data, moved2.data, after.data));
-  change = Difference(type, n, &after, &before);
+  SupportCall(CordsSystemDrive(f->system, i, SYSTEM_ITEMS, CORDS_STATES_ANY, f->input, r.data, r2.data, before.data));
+  SupportCall(
+      CordsSystemDrive(f->system, i, SYSTEM_ITEMS, CORDS_STATES_ANY, f->input, moved.data, moved2.data, after.data));
+  change = SystemDifference(type, n, &after, &before);
   SupportCall(CordsArrayCreate(type, 1, (PetscInt)m + 1, &g));
   SupportCall(CordsArrayCreate(type, 1, (PetscInt)m2 + 1, &g2));
-  SupportCall(CordsSystemDriveAdjoint(f->system, i, ITEMS, r.data, r2.data, dz.data, g.data, g2.data));
+  SupportCall(CordsSystemDriveAdjoint(f->system, i, SYSTEM_ITEMS, r.data, r2.data, dz.data, g.data, g2.data));
   left = NetworkDot(type, n, dz.data, change.data);
   right = NetworkDot(type, m, g.data, v.data) + NetworkDot(type, m2, g2.data, v2.data);
   scale = sqrt(NetworkDot(type, n, dz.data, dz.data) * NetworkDot(type, n, change.data, change.data));
   NetworkClose("drive", left, right, scale, 4 * f->tolerance);
   /* the adjoint adds to what is there */
-  SupportCall(CordsSystemDriveAdjoint(f->system, i, ITEMS, r.data, r2.data, dz.data, g.data, g2.data));
+  SupportCall(CordsSystemDriveAdjoint(f->system, i, SYSTEM_ITEMS, r.data, r2.data, dz.data, g.data, g2.data));
   right = NetworkDot(type, m, g.data, v.data) + NetworkDot(type, m2, g2.data, v2.data);
   NetworkClose("drive, twice", 2 * left, right, scale, 8 * f->tolerance);
   for (size_t k = 0; k < 7; k++) {
@@ -41,7 +43,7 @@ static void CheckDrive(Fixture *f, PetscInt i)
 
 static void TestDrive(void **state)
 {
-  ForAll(CheckDrive);
+  SystemForAll(CheckDrive);
 }
 
 /* Drive, its adjoint and gradients of states of which a third are zero and none is negative. */
@@ -50,27 +52,23 @@ typedef struct {
   float *gradient;
 } Positive;
 
-static Positive RunPositive(Fixture *f, PetscInt i, CordsStates states, PetscBool has_image, PetscBool first,
+static Positive RunPositive(SystemFixture *f, PetscInt i, CordsStates states, PetscBool has_image, PetscBool first,
                             const CordsArray r[2], const CordsArray *dz)
 {
-  float *images = NetworkImages(f->model, BATCH, 5);
-  CordsInput input = NULL;
+  float *images = NetworkImages(f->model, SYSTEM_BATCH, 5);
+  CordsInput input = has_image ? f->input : NULL;
   Positive p = {.z = NetworkRandom(f->type, (size_t)dz->elements, 6),
                 .g = NetworkRandom(f->type, (size_t)r[0].elements, 7),
                 .g2 = NetworkRandom(f->type, (size_t)r[1].elements, 8)};
 
   SupportCall(PetscCalloc1(f->model->value_count, &p.gradient));
   SupportCall(CordsSystemZeroGradient(f->system));
-  if (has_image) {
-    SupportCall(CordsInputCreate(f->system, BATCH, &input));
-    SupportCall(CordsInputSet(input, images));
-  }
-  SupportCall(CordsSystemDrive(f->system, i, ITEMS, states, input, r[0].data, r[1].data, p.z.data));
-  SupportCall(CordsSystemDriveBackward(f->system, i, ITEMS, states, input, r[0].data, r[1].data, dz->data, p.g.data,
-                                       p.g2.data, first));
+  if (input) SupportCall(CordsInputSet(input, images)); /* which forgets gradients */
+  SupportCall(CordsSystemDrive(f->system, i, SYSTEM_ITEMS, states, input, r[0].data, r[1].data, p.z.data));
+  SupportCall(CordsSystemDriveBackward(f->system, i, SYSTEM_ITEMS, states, input, r[0].data, r[1].data, dz->data,
+                                       p.g.data, p.g2.data, first));
   if (input) SupportCall(CordsInputGradient(input));
   SupportCall(CordsSystemAddGradient(f->system, p.gradient));
-  SupportCall(CordsInputDestroy(&input));
   SupportCall(PetscFree(images));
   return p;
 }
@@ -84,7 +82,7 @@ static void CheckStates(const char *what, CordsType type, const CordsArray *r, c
   }
 }
 
-static void ComparePositive(Fixture *f, PetscInt i, PetscBool has_image, PetscBool first, const CordsArray r[2],
+static void ComparePositive(SystemFixture *f, PetscInt i, PetscBool has_image, PetscBool first, const CordsArray r[2],
                             const CordsArray *dz)
 {
   Positive any = RunPositive(f, i, CORDS_STATES_ANY, has_image, first, r, dz);
@@ -101,14 +99,14 @@ static void ComparePositive(Fixture *f, PetscInt i, PetscBool has_image, PetscBo
   SupportCall(PetscFree(positive.gradient));
 }
 
-static void CheckPositive(Fixture *f, PetscInt i)
+static void CheckPositive(SystemFixture *f, PetscInt i)
 {
-  const size_t n = (size_t)ITEMS * CordsSystemNeurons(f->system, i);
+  const size_t n = (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i);
   CordsArray r[2], dz = NetworkRandom(f->type, n, 5);
 
   if (i >= 1) {
-    r[0] = NoneNegative(f->type, (size_t)ITEMS * CordsSystemNeurons(f->system, i - 1), 1);
-    r[1] = NoneNegative(f->type, i >= 2 ? (size_t)ITEMS * CordsSystemNeurons(f->system, i - 2) : 1, 2);
+    r[0] = SystemNoneNegative(f->type, (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i - 1), 1);
+    r[1] = SystemNoneNegative(f->type, i >= 2 ? (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i - 2) : 1, 2);
     for (int k = 0; k < 4; k++) ComparePositive(f, i, (PetscBool)(k < 2), (PetscBool)(k % 2), r, &dz);
     SupportCall(CordsArrayDestroy(&r[0]));
     SupportCall(CordsArrayDestroy(&r[1]));
@@ -118,26 +116,26 @@ static void CheckPositive(Fixture *f, PetscInt i)
 
 static void TestPositive(void **state)
 {
-  ForAll(CheckPositive);
+  SystemForAll(CheckPositive);
 }
 
 /* n items use image k mod batch: the drive of many items is that of each alone. */
-static void CheckItems(Fixture *f, PetscInt i)
+static void CheckItems(SystemFixture *f, PetscInt i)
 {
   PetscInt n = CordsSystemNeurons(f->system, i), m = i >= 1 ? CordsSystemNeurons(f->system, i - 1) : 0;
   PetscInt m2 = i >= 2 ? CordsSystemNeurons(f->system, i - 2) : 0, pixels = NetworkImageSize(f->model);
-  CordsArray r = NetworkRandom(f->type, (size_t)(ITEMS * m + 1), 1);
-  CordsArray r2 = NetworkRandom(f->type, (size_t)(ITEMS * m2 + 1), 2),
-             z = NetworkRandom(f->type, (size_t)(ITEMS * n), 3);
+  CordsArray r = NetworkRandom(f->type, (size_t)(SYSTEM_ITEMS * m + 1), 1);
+  CordsArray r2 = NetworkRandom(f->type, (size_t)(SYSTEM_ITEMS * m2 + 1), 2),
+             z = NetworkRandom(f->type, (size_t)(SYSTEM_ITEMS * n), 3);
   CordsArray one = NetworkRandom(f->type, (size_t)n, 4);
   size_t size = CordsTypeSize(f->type);
-  float *images = NetworkImages(f->model, BATCH, 5);
+  float *images = NetworkImages(f->model, SYSTEM_BATCH, 5);
   CordsInput input;
 
   SupportCall(CordsInputCreate(f->system, 1, &input));
-  SupportCall(CordsSystemDrive(f->system, i, ITEMS, CORDS_STATES_ANY, f->input, r.data, r2.data, z.data));
-  for (PetscInt k = 0; k < ITEMS; k++) {
-    SupportCall(CordsInputSet(input, images + (k % BATCH) * pixels));
+  SupportCall(CordsSystemDrive(f->system, i, SYSTEM_ITEMS, CORDS_STATES_ANY, f->input, r.data, r2.data, z.data));
+  for (PetscInt k = 0; k < SYSTEM_ITEMS; k++) {
+    SupportCall(CordsInputSet(input, images + (k % SYSTEM_BATCH) * pixels));
     SupportCall(CordsSystemDrive(f->system, i, 1, CORDS_STATES_ANY, input, (char *)r.data + (size_t)(k * m) * size,
                                  (char *)r2.data + (size_t)(k * m2) * size, one.data));
     for (PetscInt j = 0; j < n; j++) {
@@ -155,7 +153,7 @@ static void CheckItems(Fixture *f, PetscInt i)
 
 static void TestItems(void **state)
 {
-  ForAll(CheckItems);
+  SystemForAll(CheckItems);
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestDrive), cmocka_unit_test(TestPositive),

@@ -2,16 +2,16 @@
 #include "model/system.h"
 #include "support/systems.h"
 
-static void CheckSynapses(Fixture *f, PetscInt i)
+static void CheckSynapses(SystemFixture *f, PetscInt i)
 {
-  size_t n = (size_t)ITEMS * CordsSystemNeurons(f->system, i);
+  size_t n = (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, i);
   CordsArray r = NetworkRandom(f->type, n, 1), w = NetworkRandom(f->type, n, 2), u, v;
   double left, right;
 
   SupportCall(CordsArrayCreate(f->type, 1, (PetscInt)n, &u));
   SupportCall(CordsArrayCreate(f->type, 1, (PetscInt)n, &v));
-  SupportCall(CordsSystemSynapses(f->system, i, ITEMS, r.data, u.data));
-  SupportCall(CordsSystemSynapsesAdjoint(f->system, i, ITEMS, w.data, v.data));
+  SupportCall(CordsSystemSynapses(f->system, i, SYSTEM_ITEMS, r.data, u.data));
+  SupportCall(CordsSystemSynapsesAdjoint(f->system, i, SYSTEM_ITEMS, w.data, v.data));
   left = NetworkDot(f->type, n, u.data, w.data);
   right = NetworkDot(f->type, n, r.data, v.data);
   NetworkClose("synapses", left, right,
@@ -24,15 +24,15 @@ static void CheckSynapses(Fixture *f, PetscInt i)
 
 static void TestSynapses(void **state)
 {
-  ForAll(CheckSynapses);
+  SystemForAll(CheckSynapses);
 }
 
 /* Features are linear while no sign changes; only the last two areas are read out. */
-static void CheckFeatures(Fixture *f, PetscInt i)
+static void CheckFeatures(SystemFixture *f, PetscInt i)
 {
   const CordsArchitecture *a = &f->model->architecture;
   PetscInt last = a->area_count - 1, channels = a->areas[last].channels;
-  size_t n = (size_t)ITEMS * CordsSystemNeurons(f->system, last), m = (size_t)ITEMS * channels;
+  size_t n = (size_t)SYSTEM_ITEMS * CordsSystemNeurons(f->system, last), m = (size_t)SYSTEM_ITEMS * channels;
   CordsArray r[2], v, moved, before, after, change, d, g;
   double left, right;
 
@@ -44,12 +44,12 @@ static void CheckFeatures(Fixture *f, PetscInt i)
   before = NetworkRandom(f->type, m, 5);
   after = NetworkRandom(f->type, m, 6);
   SupportCall(CordsArrayCreate(f->type, 1, (PetscInt)n, &g));
-  moved = Moved(f->type, n, &r[last - i], &v);
-  SupportCall(CordsSystemFeatures(f->system, ITEMS, r[0].data, r[1].data, before.data));
-  SupportCall(CordsSystemFeatures(f->system, ITEMS, i == last ? moved.data : r[0].data,
+  moved = SystemMoved(f->type, n, &r[last - i], &v);
+  SupportCall(CordsSystemFeatures(f->system, SYSTEM_ITEMS, r[0].data, r[1].data, before.data));
+  SupportCall(CordsSystemFeatures(f->system, SYSTEM_ITEMS, i == last ? moved.data : r[0].data,
                                   i == last ? r[1].data : moved.data, after.data));
-  change = Difference(f->type, m, &after, &before);
-  SupportCall(CordsSystemFeaturesAdjoint(f->system, i, ITEMS, r[last - i].data, d.data, g.data));
+  change = SystemDifference(f->type, m, &after, &before);
+  SupportCall(CordsSystemFeaturesAdjoint(f->system, i, SYSTEM_ITEMS, r[last - i].data, d.data, g.data));
   left = NetworkDot(f->type, m, change.data, d.data);
   right = NetworkDot(f->type, n, g.data, v.data);
   NetworkClose("features", left, right, sqrt(NetworkDot(f->type, m, d.data, d.data) * (double)m), 4 * f->tolerance);
@@ -61,13 +61,13 @@ static void CheckFeatures(Fixture *f, PetscInt i)
 
 static void TestFeatures(void **state)
 {
-  ForAll(CheckFeatures);
+  SystemForAll(CheckFeatures);
 }
 
-static void CheckLogits(Fixture *f, PetscInt i)
+static void CheckLogits(SystemFixture *f, PetscInt i)
 {
-  size_t n = (size_t)ITEMS * f->model->architecture.areas[f->model->architecture.area_count - 1].channels;
-  size_t m = (size_t)ITEMS * NETWORK_CLASSES;
+  size_t n = (size_t)SYSTEM_ITEMS * f->model->architecture.areas[f->model->architecture.area_count - 1].channels;
+  size_t m = (size_t)SYSTEM_ITEMS * NETWORK_CLASSES;
   CordsArray x, v, moved, before, after, change, d, g;
 
   if (i > 0) return;
@@ -77,11 +77,11 @@ static void CheckLogits(Fixture *f, PetscInt i)
   g = NetworkRandom(f->type, n, 4); /* to be overwritten */
   before = NetworkRandom(f->type, m, 5);
   after = NetworkRandom(f->type, m, 6);
-  moved = Moved(f->type, n, &x, &v);
-  SupportCall(CordsSystemLogits(f->system, ITEMS, x.data, before.data));
-  SupportCall(CordsSystemLogits(f->system, ITEMS, moved.data, after.data));
-  change = Difference(f->type, m, &after, &before);
-  SupportCall(CordsSystemLogitsBackward(f->system, ITEMS, x.data, d.data, g.data));
+  moved = SystemMoved(f->type, n, &x, &v);
+  SupportCall(CordsSystemLogits(f->system, SYSTEM_ITEMS, x.data, before.data));
+  SupportCall(CordsSystemLogits(f->system, SYSTEM_ITEMS, moved.data, after.data));
+  change = SystemDifference(f->type, m, &after, &before);
+  SupportCall(CordsSystemLogitsBackward(f->system, SYSTEM_ITEMS, x.data, d.data, g.data));
   NetworkClose("logits", NetworkDot(f->type, m, change.data, d.data), NetworkDot(f->type, n, g.data, v.data),
                sqrt(NetworkDot(f->type, m, d.data, d.data) * (double)m), 4 * f->tolerance);
   for (int k = 0; k < 6; k++) {
@@ -92,35 +92,36 @@ static void CheckLogits(Fixture *f, PetscInt i)
 
 static void TestLogits(void **state)
 {
-  ForAll(CheckLogits);
+  SystemForAll(CheckLogits);
 }
 
 /* Only of relu, and from states that are not negative. */
-static void CheckStatesFrom(Fixture *f, PetscInt i)
+static void CheckStatesFrom(SystemFixture *f, PetscInt i)
 {
-  CordsArray r = NoneNegative(f->type, (size_t)ITEMS * CordsArchitectureNeurons(&f->model->architecture), 1);
+  CordsArray r =
+      SystemNoneNegative(f->type, (size_t)SYSTEM_ITEMS * CordsArchitectureNeurons(&f->model->architecture), 1);
   const size_t last = (size_t)r.elements - 1;
 
   if (i == 0) {
-    assert_int_equal(CordsSystemStatesFrom(f->system, ITEMS, r.data), CORDS_STATES_POSITIVE);
+    assert_int_equal(CordsSystemStatesFrom(f->system, SYSTEM_ITEMS, r.data), CORDS_STATES_POSITIVE);
     SupportCall(CordsSystemSetPhi(f->system, CORDS_PHI_IDENTITY, 0));
-    assert_int_equal(CordsSystemStatesFrom(f->system, ITEMS, r.data), CORDS_STATES_ANY);
+    assert_int_equal(CordsSystemStatesFrom(f->system, SYSTEM_ITEMS, r.data), CORDS_STATES_ANY);
     SupportCall(CordsSystemSetPhi(f->system, CORDS_PHI_RELU, 0));
     NetworkSet(f->type, r.data, last, -1e-6);
-    assert_int_equal(CordsSystemStatesFrom(f->system, ITEMS, r.data), CORDS_STATES_ANY);
+    assert_int_equal(CordsSystemStatesFrom(f->system, SYSTEM_ITEMS, r.data), CORDS_STATES_ANY);
     NetworkSet(f->type, r.data, last, NAN);
-    assert_int_equal(CordsSystemStatesFrom(f->system, ITEMS, r.data), CORDS_STATES_ANY);
+    assert_int_equal(CordsSystemStatesFrom(f->system, SYSTEM_ITEMS, r.data), CORDS_STATES_ANY);
   }
   SupportCall(CordsArrayDestroy(&r));
 }
 
 static void TestStatesFrom(void **state)
 {
-  ForAll(CheckStatesFrom);
+  SystemForAll(CheckStatesFrom);
 }
 
 /* Without input is the image of zeros, for the whole right-hand side. */
-static void CheckNoInput(Fixture *f, PetscInt i)
+static void CheckNoInput(SystemFixture *f, PetscInt i)
 {
   PetscInt n = CordsArchitectureNeurons(&f->model->architecture);
   CordsArray r = NetworkRandom(f->type, (size_t)n, 1), a = NetworkRandom(f->type, (size_t)n, 2);
@@ -148,7 +149,7 @@ static void CheckNoInput(Fixture *f, PetscInt i)
 
 static void TestNoInput(void **state)
 {
-  ForAll(CheckNoInput);
+  SystemForAll(CheckNoInput);
 }
 
 /* The right-hand side against sums written out here, pixel by pixel, with parameters in PyTorch's order. */
@@ -183,7 +184,7 @@ static double Naive(CordsModel model, PetscInt connection, const double *x, Pets
 
 static void TestNaive(void **state)
 {
-  Fixture f;
+  SystemFixture f;
   const CordsArchitecture *a;
   const CordsAreaShape *s;
   PetscInt n;
@@ -191,7 +192,7 @@ static void TestNaive(void **state)
   double below[200], *x, *expected;
   char name[32];
 
-  Start(&f, NETWORK_BARE, CORDS_F64);
+  SystemStart(&f, NETWORK_BARE, CORDS_F64);
   a = &f.model->architecture;
   n = CordsArchitectureNeurons(a);
   r = NetworkRandom(CORDS_F64, (size_t)n, 1);
@@ -228,7 +229,7 @@ static void TestNaive(void **state)
   free(expected);
   SupportCall(CordsArrayDestroy(&r));
   SupportCall(CordsArrayDestroy(&rhs));
-  End(&f);
+  SystemEnd(&f);
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(TestSynapses), cmocka_unit_test(TestFeatures),
