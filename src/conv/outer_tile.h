@@ -16,4 +16,11 @@ typedef void (*CordsOuterFunction)(PetscInt pixels, const void *const *rows, Pet
 /* [log2 of the width in vectors][channels − 1] */
 const CordsOuterFunction (*CordsOuterTiles(CordsType type))[CORDS_OUTER_CHANNELS_MAX];
 
+/* The same for a whole vector of input channels where all lies in one piece: rows, units [pixel][lane], times panel,
+   units [pixel][vector of output channels][lane], to dw, NUMBERs [input channel][vector][lane], 64-byte aligned. */
+typedef void (*CordsOuterVectorFunction)(PetscInt pixels, const void *rows, const void *panel, void *dw);
+
+/* [log2 of the width in vectors] */
+const CordsOuterVectorFunction *CordsOuterVectors(CordsType type);
+
 #endif

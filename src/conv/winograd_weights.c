@@ -27,7 +27,7 @@ enum {
 typedef struct {
   const CordsWinogradGrid *grid;
   const CordsWinogradTransform *transform;
-  const CordsOuterFunction (*outer)[CORDS_OUTER_CHANNELS_MAX];
+  const CordsOuterVectorFunction *outer;
   size_t element_size, unit_size; /* the latter of a NUMBER too */
   PetscInt lanes, together;       /* tiles in a unit */
   PetscInt chunk;                 /* tiles, in whole units */
@@ -42,10 +42,9 @@ typedef struct {
 /* Vectors of channels of a block, and what its thread computes with. */
 typedef struct {
   PetscInt in, in_count, out, log_width;
-  char *inputs;                      /* UNITs [place][vector of in channels][group of tiles][lanes] */
-  char *gradients;                   /* UNITs [place][group of tiles][out channel] */
-  char *du;                          /* NUMBERs [panel][in channel][out channel] */
-  const void *rows[CHUNK_TILES_MAX]; /* of inputs, of each group */
+  char *inputs;    /* UNITs [place][vector of in channels][group of tiles][lanes] */
+  char *gradients; /* UNITs [place][group of tiles][out channel] */
+  char *du;        /* NUMBERs [panel][in channel][out channel] */
 } Block;
 
 static PetscInt LogWidth(const Work *w, PetscInt vector)
@@ -115,18 +114,13 @@ static void TransformTile(const Work *w, const Block *b, PetscInt64 tile, PetscI
 /* Adds the products of a chunk's groups to dU. */
 static void Multiply(const Work *w, const Block *b, PetscInt groups)
 {
-  const PetscInt width = w->lanes << b->log_width;
-  const PetscInt parts = (w->lanes + CORDS_OUTER_CHANNELS_MAX - 1) / CORDS_OUTER_CHANNELS_MAX;
+  const size_t vector_du = (size_t)w->lanes * CORDS_VECTOR_BYTES << b->log_width;
 
   for (PetscInt place = 0; place < w->grid->size->places; place++) {
-    const size_t panel = (size_t)w->grid->size->panel[place];
-    for (PetscInt k = 0; k < b->in_count * parts; k++) {
-      const PetscInt vector = k / parts, c = k % parts * w->lanes / parts, next = (k % parts + 1) * w->lanes / parts;
-      const size_t unit = (place * w->input_place + vector * w->input_vector) / w->unit_size + c;
-      char *du = b->du + panel * w->du_panel + (size_t)(vector * w->lanes + c) * width * w->unit_size;
-      w->outer[b->log_width][next - c - 1](groups, b->rows, (PetscInt)unit, b->gradients + place * w->gradient_place,
-                                           du, (size_t)width, w->lanes);
-    }
+    const char *inputs = b->inputs + place * w->input_place, *gradients = b->gradients + place * w->gradient_place;
+    char *du = b->du + (size_t)w->grid->size->panel[place] * w->du_panel;
+    for (PetscInt vector = 0; vector < b->in_count; vector++, inputs += w->input_vector, du += vector_du)
+      w->outer[b->log_width](groups, inputs, gradients, du);
   }
 }
 
@@ -159,7 +153,7 @@ static Work Start(const CordsWinogradGrid *grid, CordsType type, PetscInt thread
 {
   Work w = {.grid = grid,
             .transform = CordsWinogradTransformOf(type, grid->kind, PETSC_FALSE),
-            .outer = CordsOuterTiles(type),
+            .outer = CordsOuterVectors(type),
             .element_size = CordsTypeSize(type),
             .unit_size = CordsUnitSize(type),
             .lanes = CordsVectorLanes(type),
@@ -206,7 +200,6 @@ PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, Cords
     Block b = {.inputs = memory + (size_t)omp_get_thread_num() * w.thread_bytes};
     b.gradients = b.inputs + (size_t)grid->size->places * w.input_place;
     b.du = b.gradients + (size_t)grid->size->places * w.gradient_place;
-    for (PetscInt k = 0; k < w.chunk / w.together; k++) b.rows[k] = b.inputs + (size_t)k * CORDS_VECTOR_BYTES;
 #pragma omp for schedule(dynamic)
     for (PetscInt k = 0; k < blocks; k++) {
       PlaceBlock(&w, k, &b);
