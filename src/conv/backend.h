@@ -13,8 +13,6 @@ typedef struct {
   const char *about; /* one line */
   PetscBool lean;    /* keeps weights in no more memory than they have, for each direction */
   PetscBool (*supports)(const CordsConvShape *shape, CordsType type);
-  /* Whether an operation on a shape that is supported is worth a trial.  May be NULL: all are. */
-  PetscBool (*suits)(const CordsConvShape *shape, CordsType type, CordsConvOperation operation);
   /* private data of one convolution; freed by destroy */
   PetscErrorCode (*create)(const CordsConvShape *shape, CordsType type, void **data);
   PetscErrorCode (*destroy)(void *data);

@@ -108,17 +108,6 @@ PetscErrorCode CordsConvBackendSupports(const char *name, const CordsConvShape *
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsConvBackendSuits(const char *name, const CordsConvShape *shape, CordsType type,
-                                     CordsConvOperation operation, PetscBool *suits)
-{
-  const CordsConvBackendType *backend;
-
-  PetscFunctionBegin;
-  PetscCall(Find(name, &backend));
-  *suits = (PetscBool)(!backend->suits || backend->suits(shape, type, operation));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 static PetscErrorCode FindNamed(const CordsConvShape *shape, CordsType type, const char *name,
                                 const CordsConvBackendType **backend)
 {

@@ -47,10 +47,6 @@ const char *CordsConvBackend(CordsConv conv, CordsConvOperation operation);
    no more memory than they have, for each direction.  Errors (user): no such backend. */
 PetscErrorCode CordsConvBackendSupports(const char *backend, const CordsConvShape *shape, CordsType type,
                                         PetscBool *supports, PetscBool *lean);
-/* Whether an operation on a shape that it supports is worth a trial, or takes too much memory for what it gives. */
-PetscErrorCode CordsConvBackendSuits(const char *name, const CordsConvShape *shape, CordsType type,
-                                     CordsConvOperation operation, PetscBool *suits);
-
 /* How the images x that a convolution reads (adjoint: dy, du) come in two parts: when an operation begins, a box of
    them is there as images of its own, [n][row][column][channel] of the box; x is there when wait(context) has returned,
    which every operation calls once. */

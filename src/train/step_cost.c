@@ -16,14 +16,14 @@ static double MapNumbers(const CordsRanks *r, PetscInt rows, PetscInt columns, P
 }
 
 /* Copies of the weights that kernels make in each direction, in weights: one for single images and one for many, and
-   for 3 × 3 as many numbers as Winograd's take (16 or 36 for 9, the latter up to 256 channels; with stride 2 both are
-   the same). */
+   for 3 × 3 as many numbers as Winograd's take (36 for 9 for many images, 16 for single ones up to 256 channels and 9
+   above it; with stride 2 16 for both). */
 static double Copies(const CordsConvShape *s)
 {
   const double winograd = 16.0 / 9, winograd4 = 36.0 / 9, channels = (double)s->in_channels * s->out_channels;
 
   if (s->kernel_rows != 3 || s->stride > 2) return 1;
-  return s->stride > 1 ? winograd : winograd + (channels <= 256.0 * 256 ? winograd4 : winograd);
+  return s->stride > 1 ? winograd : winograd4 + (channels <= 256.0 * 256 ? winograd : 1);
 }
 
 /* Parameters, their gradient and two moments, and copies. */

@@ -15,8 +15,7 @@
 #include "conv/route.h"
 #include "conv/scratch.h"
 #include "conv/vector_types.h"
-#include "conv/winograd_grid.h"
-#include "conv/winograd_transform.h"
+#include "conv/winograd_tiles.h"
 #include "conv/winograd_weights.h"
 #include "core/allocate.h"
 
@@ -32,10 +31,9 @@ enum {
 };
 /* Transformed numbers and products of a chunk; the rest of the second-level cache is for weights. */
 static const size_t chunk_bytes = (size_t)320 << 10;
-/* Transformed weights that stay in the cache that cores share; beyond it reading them takes longer than multiplying. */
-static const double weights_bytes_max = 16.0 * (1 << 20);
-/* Of large tiles for gradients only, which do without, but not in a trial: 512 × 512 channels. */
-static const double gradient_bytes_max = 40.0 * (1 << 20);
+/* Transformed weights, 512 × 512 channels of float32: beyond it they take much memory, and reading them more time than
+   multiplying. */
+static const double weights_bytes_max = 16.0 * (1 << 20), large_weights_bytes_max = 36.0 * (1 << 20);
 
 /* From input to output, or back. */
 typedef struct {
@@ -55,18 +53,10 @@ typedef struct {
 /* A call at work. */
 typedef struct {
   const Direction *direction;
-  const CordsTileOperations *tile;
-  const CordsFinish *finish;
-  const char *x;
-  const void *zeros;
-  const int32_t *tile_inputs; /* of the grid */
-  PetscInt in_pixels;         /* of an image of x */
-  size_t pixel_bytes;
-  PetscBool by_blocks;             /* threads share blocks of output channels */
-  PetscInt tile_start, tile_count; /* of an item */
-  PetscInt64 tiles;                /* of all items */
-  PetscInt chunk;                  /* tiles at a time */
-  PetscInt run_units;              /* of inputs, of which sums are added to the total at once */
+  CordsWinogradTiles tiles;
+  PetscBool by_blocks; /* threads share blocks of output channels */
+  PetscInt chunk;      /* tiles at a time */
+  PetscInt run_units;  /* of inputs, of which sums are added to the total at once */
   size_t input_place, product_place;
   char *inputs, *products; /* of the first thread */
   size_t input_bytes, product_bytes;
@@ -76,22 +66,6 @@ typedef struct {
 typedef struct {
   char *inputs, *products;
 } Chunk;
-
-static void TransformInputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt count)
-{
-  const CordsWinogradGrid *g = &w->direction->grid;
-  const PetscInt inputs = g->size->inputs;
-  const size_t image_bytes = (size_t)w->in_pixels * w->pixel_bytes;
-  const char *image = w->x + (size_t)(first / w->tile_count) * image_bytes;
-  PetscInt tile = w->tile_start + (PetscInt)(first % w->tile_count);
-  const void *pixels[CORDS_WINOGRAD_INPUTS_MAX];
-
-  for (PetscInt k = 0; k < count; k++) {
-    CordsWinogradAddresses(w->tile_inputs + tile * inputs, inputs, image, w->pixel_bytes, w->zeros, pixels);
-    w->direction->transform->input(pixels, g->in_channels, chunk->inputs + (size_t)k * w->pixel_bytes, w->input_place);
-    if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, image += image_bytes;
-  }
-}
 
 /* Weights of a place. */
 static const CordsRoute *RouteOf(const Direction *d, PetscInt place)
@@ -129,43 +103,11 @@ static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, Pet
       const size_t line = (size_t)first * width + (size_t)group * units * 2;
       const void *rows[CORDS_TILE_PIXELS_MAX];
       for (PetscInt p = 0; p < pixels; p++)
-        rows[p] = inputs + (size_t)(tile + p) * w->pixel_bytes + (size_t)first * route->unit_size;
-      w->tile->tiles[log_width][pixels - 1](rows, 1, units, panel, &start, (PetscBool)(first > 0),
-                                            products + (size_t)tile * width * CORDS_VECTOR_BYTES,
-                                            wants ? next + line * LINE : panel, wants ? 2 * LINE : 0);
+        rows[p] = inputs + (size_t)(tile + p) * w->tiles.pixel_bytes + (size_t)first * route->unit_size;
+      w->tiles.operations->tiles[log_width][pixels - 1](rows, 1, units, panel, &start, (PetscBool)(first > 0),
+                                                        products + (size_t)tile * width * CORDS_VECTOR_BYTES,
+                                                        wants ? next + line * LINE : panel, wants ? 2 * LINE : 0);
     }
-  }
-}
-
-/* Sums of the tiles of a chunk for a block of output channels, and what becomes of them. */
-static void FinishOutputs(const Work *w, const Chunk *chunk, PetscInt64 first, PetscInt vector, PetscInt width,
-                          PetscInt count)
-{
-  const CordsWinogradGrid *g = &w->direction->grid;
-  const PetscInt channel = vector * w->direction->routes[0].lanes, outputs = g->size->outputs;
-  const size_t width_bytes = (size_t)width * CORDS_VECTOR_BYTES;
-  PetscInt item = (PetscInt)(first / w->tile_count), tile = w->tile_start + (PetscInt)(first % w->tile_count);
-
-  for (PetscInt k = 0; k < count; k++) {
-    const int32_t *pixels = g->outputs + tile * outputs;
-    const size_t at = (size_t)item * g->out_pixels, start_at = (size_t)(item % w->finish->period) * g->out_pixels;
-    _Alignas(64) char sums[CORDS_WINOGRAD_OUTPUTS_MAX * CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES];
-    CordsTilePixel where[CORDS_WINOGRAD_OUTPUTS_MAX];
-    PetscInt inside = 0;
-    w->direction->transform->output(chunk->products + k * width_bytes, w->product_place, width, sums);
-    for (PetscInt p = 0; p < outputs; p++) {
-      where[p] = (CordsTilePixel){at + pixels[p], start_at + pixels[p]};
-      inside += pixels[p] >= 0;
-    }
-    if (inside == outputs) {
-      w->tile->finish(w->finish, outputs, width, where, g->out_channels, channel, sums);
-    } else {
-      for (PetscInt p = 0; p < outputs; p++) {
-        if (pixels[p] >= 0)
-          w->tile->finish(w->finish, 1, width, &where[p], g->out_channels, channel, sums + p * width_bytes);
-      }
-    }
-    if (++tile == w->tile_start + w->tile_count) tile = w->tile_start, item++;
   }
 }
 
@@ -177,20 +119,25 @@ static void RunThread(const Work *w)
   const CordsRoute *route = &w->direction->routes[0];
   const PetscInt begin = CordsRouteShareStart(route, thread % block_shares, block_shares);
   const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
-  const PetscInt64 first = thread % tile_shares * w->tiles / tile_shares;
-  const PetscInt64 share = (thread % tile_shares + 1) * w->tiles / tile_shares - first;
+  const PetscInt64 first = thread % tile_shares * w->tiles.all / tile_shares;
+  const PetscInt64 share = (thread % tile_shares + 1) * w->tiles.all / tile_shares - first;
   const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
-  const PetscInt places = w->direction->grid.size->places;
+  const PetscInt places = w->direction->grid.size->places, in_channels = w->direction->grid.in_channels;
+  const CordsWinogradTiles *tiles = &w->tiles;
   const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
 
   for (PetscInt64 c = 0; c < chunks; c++) {
     const PetscInt64 from = first + c * share / chunks;
     const PetscInt count = (PetscInt)(first + (c + 1) * share / chunks - from);
-    TransformInputs(w, &chunk, from, count);
+    for (PetscInt k = 0; k < count; k++)
+      CordsWinogradTilesInput(tiles, from + k, 0, in_channels, chunk.inputs + (size_t)k * tiles->pixel_bytes,
+                              w->input_place);
     for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
       log_width = CordsRouteLogWidth(route->vectors - vector);
       for (PetscInt place = 0; place < places; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
-      FinishOutputs(w, &chunk, from, vector, 1 << log_width, count);
+      for (PetscInt k = 0; k < count; k++)
+        CordsWinogradTilesFinish(tiles, from + k, vector, 1 << log_width,
+                                 chunk.products + ((size_t)k << log_width) * CORDS_VECTOR_BYTES, w->product_place);
     }
   }
 }
@@ -200,13 +147,13 @@ static PetscErrorCode Prepare(Work *w, int threads)
 {
   const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES;
   const size_t places = (size_t)w->direction->grid.size->places;
-  const size_t tile_bytes = places * (w->pixel_bytes + product_bytes);
-  const PetscInt64 share = w->by_blocks ? w->tiles : (w->tiles + threads - 1) / threads;
+  const size_t tile_bytes = places * (w->tiles.pixel_bytes + product_bytes);
+  const PetscInt64 share = w->by_blocks ? w->tiles.all : (w->tiles.all + threads - 1) / threads;
 
   PetscFunctionBegin;
   w->chunk = (PetscInt)PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN) / TILE_GROUP * TILE_GROUP;
   w->chunk = (PetscInt)PetscMin(w->chunk, share);
-  w->input_place = CordsWinogradPlaceBytes((size_t)w->chunk * w->pixel_bytes);
+  w->input_place = CordsWinogradPlaceBytes((size_t)w->chunk * w->tiles.pixel_bytes);
   w->product_place = CordsWinogradPlaceBytes((size_t)w->chunk * product_bytes);
   w->input_bytes = places * w->input_place;
   w->product_bytes = places * w->product_place;
@@ -219,26 +166,14 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
                                    const void *x, const CordsFinish *finish)
 {
   const CordsWinogradGrid *g = &direction->grid;
-  const PetscInt start = part == CORDS_PART_LATE ? g->early : 0;
-  const PetscInt count = (part == CORDS_PART_EARLY ? g->early : g->tiles) - start;
-  const double operations = 2.0 * g->size->places * n * count * g->in_channels * g->out_channels;
-  const int threads = CordsTileThreads(operations);
   Work w = {.direction = direction,
-            .tile = CordsTileOperationsOf(d->type),
-            .finish = finish,
-            .x = x,
-            .zeros = d->zeros,
-            .tile_inputs = part == CORDS_PART_EARLY ? g->early_inputs : g->inputs,
-            .in_pixels = part == CORDS_PART_EARLY ? g->early_pixels : g->in_pixels,
-            .pixel_bytes = (size_t)g->in_channels * CordsTypeSize(d->type),
-            .tile_start = start,
-            .tile_count = count,
-            .tiles = (PetscInt64)n * count};
+            .tiles = CordsWinogradTilesOf(g, direction->transform, d->type, part, n, x, d->zeros, finish)};
+  const int threads = CordsTileThreads(2.0 * g->size->places * (double)w.tiles.all * g->in_channels * g->out_channels);
 
   PetscFunctionBegin;
-  if (count == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  if (w.tiles.all == 0) PetscFunctionReturn(PETSC_SUCCESS);
   w.run_units = PetscMin(g->size->run, direction->routes[0].units);
-  w.by_blocks = (PetscBool)(threads > 1 && w.tiles < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
+  w.by_blocks = (PetscBool)(threads > 1 && w.tiles.all < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
                             direction->routes[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
   PetscCall(Prepare(&w, threads));
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -272,12 +207,7 @@ static PetscBool Supports(const CordsConvShape *s, CordsType type)
 /* Not bf16, whose rounding errors the large tiles would make visible. */
 static PetscBool SupportsLarge(const CordsConvShape *s, CordsType type)
 {
-  return (PetscBool)(type != CORDS_BF16 && Fits(s, type, CORDS_WINOGRAD_F4, gradient_bytes_max));
-}
-
-static PetscBool SuitsLarge(const CordsConvShape *s, CordsType type, CordsConvOperation operation)
-{
-  return (PetscBool)(operation == CORDS_CONV_BACKWARD_WEIGHTS || Fits(s, type, CORDS_WINOGRAD_F4, weights_bytes_max));
+  return (PetscBool)(type != CORDS_BF16 && Fits(s, type, CORDS_WINOGRAD_F4, large_weights_bytes_max));
 }
 
 static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, CordsWinogradKind kind,
@@ -422,16 +352,14 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
   return CordsWinogradBackwardWeights(&d->forward.grid, d->type, n, x, dy, d->zeros, dw);
 }
 
-#define BACKEND(its_name, its_about, its_supports, its_suits, its_create)                                              \
+#define BACKEND(its_name, its_about, its_supports, its_create)                                                         \
   {                                                                                                                    \
-    .name = its_name, .about = its_about, .supports = its_supports, .suits = its_suits, .create = its_create,          \
-    .destroy = Destroy, .pack = Pack, .later_bytes = LaterBytes, .run = Run, .divide = Divide,                         \
-    .backward_weights = BackwardWeights                                                                                \
+    .name = its_name, .about = its_about, .supports = its_supports, .create = its_create, .destroy = Destroy,          \
+    .pack = Pack, .later_bytes = LaterBytes, .run = Run, .divide = Divide, .backward_weights = BackwardWeights         \
   }
 
-const CordsConvBackendType cords_conv_backend_winograd =
-    BACKEND("winograd", "4/9 of the multiplications, 25/36 with stride 2; 3 x 3, whole vectors of channels", Supports,
-            NULL, Create);
+const CordsConvBackendType cords_conv_backend_winograd = BACKEND(
+    "winograd", "4/9 of the multiplications, 25/36 with stride 2; 3 x 3, whole vectors of channels", Supports, Create);
 const CordsConvBackendType cords_conv_backend_winograd4 =
     BACKEND("winograd4", "1/4 of the multiplications, larger rounding errors; 3 x 3, stride 1, f32 and f64",
-            SupportsLarge, SuitsLarge, CreateLarge);
+            SupportsLarge, CreateLarge);
