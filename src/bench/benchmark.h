@@ -8,6 +8,7 @@
 #ifndef CORDS_BENCH_BENCHMARK_H
 #define CORDS_BENCH_BENCHMARK_H
 
+#include "bench/used_backends.h"
 #include "core/array.h"
 #include "core/context.h"
 #include "model/architecture.h"
@@ -27,7 +28,7 @@ extern const char *const CordsLimitNames[];
 
 typedef struct {
   char benchmark[24], what[72];
-  char backend[48]; /* of the convolutions; empty where there are none, and in a dry run */
+  char backend[CORDS_BENCH_BACKENDS_LENGTH]; /* of the convolutions; empty where there are none, and in a dry run */
   CordsLimit limit;
   double amount;           /* operations, bytes or images of one repetition, of all ranks */
   PetscBool of_images;     /* amount is images beside a peer, too */

@@ -5,6 +5,8 @@
 #include "conv/choice.h"
 #include "model/architecture.h"
 
+enum { CORDS_BENCH_BACKENDS_LENGTH = 96 }; /* room for the names of all of them */
+
 /* Name of the backend that CordsConvCreate takes for an operation with this many images: the choice that is known, else
    the first of backends.def that can do it.  Static. */
 const char *CordsBenchBackend(const CordsConvShape *shape, CordsType type, CordsConvOperation operation,

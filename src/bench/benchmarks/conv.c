@@ -116,8 +116,8 @@ static void ShapeText(const CordsConvShape *s, CordsType type, PetscInt n, size_
 /* One row for all directions; each is a case of its own in the file. */
 static PetscErrorCode PrintRow(CordsBench bench, const char *shape, int count, const CordsMeasurement ms[])
 {
-  static const char heading[] = "convolutions: share of the limit and backend       forward           back to images"
-                                "    back to weights   spread";
+  static const char heading[] = "convolutions: share of the limit and backend       forward             back to images"
+                                "      back to weights     spread";
   char amount[32], cell[DIRECTIONS_MAX][32] = {"", "", "-"};
   double spread = 0;
 
@@ -133,7 +133,7 @@ static PetscErrorCode PrintRow(CordsBench bench, const char *shape, int count, c
     spread = PetscMax(spread, ms[k].spread);
   }
   PetscCall(CordsBenchHeading(bench, heading));
-  PetscCall(CordsLog(bench->context, "conv %-45s %-17s %-17s %-17s %4.0f %%\n", shape, cell[0], cell[1], cell[2],
+  PetscCall(CordsLog(bench->context, "conv %-45s %-19s %-19s %-19s %4.0f %%\n", shape, cell[0], cell[1], cell[2],
                      100 * spread));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

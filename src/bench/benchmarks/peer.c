@@ -39,7 +39,7 @@ typedef struct {
   PetscInt batch;
   CordsBenchNetwork networks[TYPES];
   double peak_bytes[TYPES], peer_peak_bytes;
-  char backends[TYPES][48];
+  char backends[TYPES][CORDS_BENCH_BACKENDS_LENGTH];
   double ratios[TYPES][REPETITIONS_MAX];
   double deviation[TYPES]; /* largest, of logits or loss, relative */
 } Comparison;

@@ -1,5 +1,5 @@
-/* 3 × 3 convolutions of small images by Winograd's large tiles (F4 of winograd_transform.h), with weights that are
-   transformed while they are read.
+/* 3 × 3 convolutions by Winograd's large tiles (F4 of winograd_transform.h), with weights that are transformed while
+   they are read: for small images, and where memory is short.
 
    Where an image has a few tiles only, weights pass through the processor once for every few multiplications, and 36
    panels for nine taps would come from the cache that cores share more slowly than they are multiplied.  So nine taps
@@ -7,8 +7,8 @@
    on weights, a quarter of the bytes.  The loops, from the outermost: a chunk of tiles, a vector of output channels, a
    run of input channels, whose weights stay in the first-level cache, groups of four tiles, rows of places.
 
-   Threads share output channels and each transforms all inputs.  They do not wait for each other, and every sum is done
-   by one thread in one order, whatever their number. */
+   Threads share tiles; where there are few of them, output channels, and each transforms all inputs.  They do not wait
+   for each other, and every sum is done by one thread in one order, whatever their number. */
 #include "conv/backend.h"
 #include "conv/scratch.h"
 #include "conv/vector_types.h"
@@ -28,6 +28,7 @@ enum {
   RUN = 64   /* input channels whose sums are added to the total at once */
 };
 enum { CHUNK_GROUPS = 4, CHUNK_TILES = CHUNK_GROUPS * GROUP };
+
 typedef void (*RowFunction)(const void *weights, const void *inputs, PetscInt channels, PetscBool add, void *sums,
                             const char *prefetch, size_t prefetch_bytes);
 
@@ -300,7 +301,7 @@ static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, con
 
 const CordsConvBackendType cords_conv_backend_winograd_lean = {
     .name = "winograd_lean",
-    .about = "1/4 of the multiplications, weights transformed as they are read; 3 x 3, small images, f32 and f64",
+    .about = "1/4 of the multiplications, weights transformed as they are read; 3 x 3, stride 1, f32 and f64",
     .lean = PETSC_TRUE,
     .supports = Supports,
     .create = Create,

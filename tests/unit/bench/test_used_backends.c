@@ -39,7 +39,7 @@ static void TestOfNetwork(void **state)
   CordsArchitecture a = NetworkArchitecture(NETWORK_STEM, "relu");
   const CordsConvShape *recurrent = &a.connections[a.recurrent[0]].shape;
   CordsBenchCalls forward = {CORDS_F32, 1, 1, 2}, back = {CORDS_F32, 3, 1, 2}, many = {CORDS_F32, 1, 2, 2};
-  char text[48];
+  char text[CORDS_BENCH_BACKENDS_LENGTH];
 
   CordsConvChoiceClear();
   CordsBenchBackends(&a, &forward, sizeof text, text);
