@@ -7,7 +7,10 @@
 #include "conv/pointwise.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
+
+enum { THREADS = 2 }; /* cases take turns: one thread, two */
 
 typedef struct {
   PetscInt rows, columns, in, out, kernel, stride, images;
@@ -330,13 +333,17 @@ typedef void (*Check)(const char *backend, CordsType type, const Case *c);
 
 static void CheckSteps(const char *backend, CordsType type, const Case *c)
 {
-  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(laws); k++) CheckStep(backend, type, c, &laws[k]);
+  for (size_t k = 0; k < PETSC_STATIC_ARRAY_LENGTH(laws); k++) {
+    omp_set_num_threads(1 + (int)k % THREADS); /* words of masks are written by one thread each */
+    CheckStep(backend, type, c, &laws[k]);
+  }
 }
 
-/* Every backend, type and case that is supported; returns how many. */
+/* Every backend, type and case that is supported, with one thread or two in turn; returns how many. */
 static PetscInt ForAll(Check check, size_t case_count, const Case list[])
 {
   const char *const *names;
+  const int threads = omp_get_max_threads();
   PetscInt count, tried = 0;
 
   SupportCall(CordsConvBackendList(&count, &names, NULL));
@@ -348,10 +355,13 @@ static PetscInt ForAll(Check check, size_t case_count, const Case list[])
         CordsConvShape shape = CordsConvShapeSame(c->rows, c->columns, c->in, c->out, c->kernel, c->stride);
         PetscBool supports;
         SupportCall(CordsConvBackendSupports(names[i], &shape, type, &supports, NULL));
-        if (supports) check(names[i], type, c), tried++;
+        if (!supports) continue;
+        omp_set_num_threads(1 + tried++ % THREADS);
+        check(names[i], type, c);
       }
     }
   }
+  omp_set_num_threads(threads);
   return tried;
 }
 

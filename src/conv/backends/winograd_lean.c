@@ -135,13 +135,23 @@ static void Multiply(const Work *w, const Chunk *chunk, PetscInt vector)
   }
 }
 
+/* First vector of share number `share` of `shares` of the output channels.  A word of a mask, which may be of two
+   vectors, is one thread's. */
+static PetscInt ShareStart(const Direction *d, PetscInt share, PetscInt shares)
+{
+  const PetscInt words = (PetscInt)CordsMaskWordsPerPixel(d->grid.out_channels);
+  const PetscInt together = (d->vectors + words - 1) / words;
+
+  return PetscMin(share * words / shares * together, d->vectors);
+}
+
 /* A thread's share of the tiles, or of the output channels. */
 static void RunThread(const Work *w)
 {
-  const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads(), vectors = w->direction->vectors;
+  const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
   const PetscInt vector_shares = w->by_vectors ? team : 1, tile_shares = w->by_vectors ? 1 : team;
-  const PetscInt begin = thread % vector_shares * vectors / vector_shares;
-  const PetscInt end = (thread % vector_shares + 1) * vectors / vector_shares;
+  const PetscInt begin = ShareStart(w->direction, thread % vector_shares, vector_shares);
+  const PetscInt end = ShareStart(w->direction, thread % vector_shares + 1, vector_shares);
   const PetscInt64 last = (thread % tile_shares + 1) * w->tiles.all / tile_shares;
   Chunk chunk = {.inputs = w->inputs + (size_t)thread * w->thread_bytes};
 
