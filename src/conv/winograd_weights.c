@@ -20,8 +20,7 @@
 
 enum {
   BLOCK_CHANNELS = 128, /* input channels of the largest block */
-  CHUNK_PLACES = 1024,  /* of its tiles; with a block of 128 × 64 channels 1.3 MB, of F4 1.9 MB */
-  CHUNK_TILES_MAX = 64
+  CHUNK_PLACES = 1024   /* of its tiles; with a block of 128 × 64 channels 1.3 MB, of F4 1.9 MB */
 };
 
 typedef struct {
