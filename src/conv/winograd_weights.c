@@ -3,7 +3,7 @@
 
    dw is cut into blocks of input × output channels, and a thread does everything for a block alone: chunk by chunk it
    transforms the tiles, of the block's channels only, and multiplies.  All that a block needs besides x and dy stays in
-   its core's second-level cache; the price is that every block transforms its tiles again, a fifth of the time.
+   its core's second-level cache; the price is that every block transforms its tiles again, a quarter of the time.
    bf16 multiplies pairs: tiles 2k and 2k + 1 of a chunk make a pair, a missing last one is zero.  Every sum is done by
    one thread in one order. */
 #include "conv/winograd_weights.h"
