@@ -61,6 +61,7 @@ TESTED_ELSEWHERE = {
     "conv/register_tile.c": "tables/test_backends.c",
     "conv/outer_tile.c": "tables/test_backends.c",
     "conv/direct_weights.c": "tables/test_backends.c",
+    "conv/winograd_pair.c": "tables/test_backends.c",
     "conv/winograd_tiles.c": "tables/test_backends.c",
     "conv/winograd_weights.c": "tables/test_backends.c",
     "conv/matrix_weights.c": "tables/test_backends.c",

@@ -15,13 +15,9 @@
 #include "conv/route.h"
 #include "conv/scratch.h"
 #include "conv/vector_types.h"
-#include "conv/winograd_tiles.h"
-#include "conv/winograd_weights.h"
-#include "core/allocate.h"
+#include "conv/winograd_pair.h"
 
 #include <omp.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { PANELS_MAX = CORDS_WINOGRAD_PANELS_MAX, LINE = 64 /* bytes of a cache line */ };
 enum {
@@ -35,24 +31,16 @@ static const size_t chunk_bytes = (size_t)320 << 10;
    multiplying. */
 static const double weights_bytes_max = 16.0 * (1 << 20), large_weights_bytes_max = 36.0 * (1 << 20);
 
-/* From input to output, or back. */
-typedef struct {
-  const CordsWinogradTransform *transform;
-  CordsWinogradGrid grid;
-  CordsRoute routes[PANELS_MAX]; /* a 1 × 1 convolution each, for its panel */
-  char *panels;                  /* in one piece; NULL until packed */
-} Direction;
+typedef CordsRoute Routes[PANELS_MAX]; /* a 1 × 1 convolution each, for its panel, which it borrows from the pair */
 
 typedef struct {
-  CordsType type;
-  Direction forward, adjoint;
-  PetscBool adjoint_packed;
-  void *zeros; /* a pixel outside the image */
+  CordsWinogradPair pair;
+  Routes forward, adjoint;
 } Data;
 
 /* A call at work. */
 typedef struct {
-  const Direction *direction;
+  const CordsRoute *routes;
   CordsWinogradTiles tiles;
   PetscBool by_blocks; /* threads share blocks of output channels */
   PetscInt chunk;      /* tiles at a time */
@@ -68,16 +56,16 @@ typedef struct {
 } Chunk;
 
 /* Weights of a place. */
-static const CordsRoute *RouteOf(const Direction *d, PetscInt place)
+static const CordsRoute *RouteOf(const Work *w, PetscInt place)
 {
-  return &d->routes[d->grid.size->panel[place]];
+  return &w->routes[w->tiles.grid->size->panel[place]];
 }
 
 /* The weights after those of a place for a block of output channels: of the next place, block or chunk. */
-static const char *NextPanel(const Direction *d, PetscInt place, PetscInt vector, PetscInt width)
+static const char *NextPanel(const Work *w, PetscInt place, PetscInt vector, PetscInt width)
 {
-  const PetscInt places = d->grid.size->places;
-  const CordsRoute *next = RouteOf(d, (place + 1) % places);
+  const PetscInt places = w->tiles.grid->size->places;
+  const CordsRoute *next = RouteOf(w, (place + 1) % places);
   const PetscInt after = place + 1 < places ? vector : (vector + width) % next->vectors;
 
   return CordsRoutePanel(next, after, 1 << CordsRouteLogWidth(next->vectors - after), 0);
@@ -88,9 +76,9 @@ static const char *NextPanel(const Direction *d, PetscInt place, PetscInt vector
 static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, PetscInt vector, PetscInt log_width,
                           PetscInt count)
 {
-  const CordsRoute *route = RouteOf(w->direction, place);
+  const CordsRoute *route = RouteOf(w, place);
   const PetscInt width = 1 << log_width, most = cords_tile_pixels[log_width], groups = (count + most - 1) / most;
-  const char *panel = CordsRoutePanel(route, vector, width, 0), *next = NextPanel(w->direction, place, vector, width);
+  const char *panel = CordsRoutePanel(route, vector, width, 0), *next = NextPanel(w, place, vector, width);
   const char *inputs = chunk->inputs + place * w->input_place;
   char *products = chunk->products + place * w->product_place;
 
@@ -116,22 +104,22 @@ static void RunThread(const Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
   const PetscInt block_shares = w->by_blocks ? team : 1, tile_shares = w->by_blocks ? 1 : team;
-  const CordsRoute *route = &w->direction->routes[0];
+  const CordsRoute *route = &w->routes[0];
   const PetscInt begin = CordsRouteShareStart(route, thread % block_shares, block_shares);
   const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
   const PetscInt64 first = thread % tile_shares * w->tiles.all / tile_shares;
   const PetscInt64 share = (thread % tile_shares + 1) * w->tiles.all / tile_shares - first;
   const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
-  const PetscInt places = w->direction->grid.size->places, in_channels = w->direction->grid.in_channels;
   const CordsWinogradTiles *tiles = &w->tiles;
+  const PetscInt places = tiles->grid->size->places;
   const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
 
   for (PetscInt64 c = 0; c < chunks; c++) {
     const PetscInt64 from = first + c * share / chunks;
     const PetscInt count = (PetscInt)(first + (c + 1) * share / chunks - from);
     for (PetscInt k = 0; k < count; k++)
-      CordsWinogradTilesInput(tiles, from + k, 0, in_channels, chunk.inputs + (size_t)k * tiles->pixel_bytes,
-                              w->input_place);
+      CordsWinogradTilesInput(tiles, from + k, 0, tiles->grid->in_channels,
+                              chunk.inputs + (size_t)k * tiles->pixel_bytes, w->input_place);
     for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
       log_width = CordsRouteLogWidth(route->vectors - vector);
       for (PetscInt place = 0; place < places; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
@@ -146,7 +134,7 @@ static void RunThread(const Work *w)
 static PetscErrorCode Prepare(Work *w, int threads)
 {
   const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES;
-  const size_t places = (size_t)w->direction->grid.size->places;
+  const size_t places = (size_t)w->tiles.grid->size->places;
   const size_t tile_bytes = places * (w->tiles.pixel_bytes + product_bytes);
   const PetscInt64 share = w->by_blocks ? w->tiles.all : (w->tiles.all + threads - 1) / threads;
 
@@ -162,40 +150,14 @@ static PetscErrorCode Prepare(Work *w, int threads)
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode RunDirection(const Data *d, const Direction *direction, CordsConvPart part, PetscInt n,
-                                   const void *x, const CordsFinish *finish)
-{
-  const CordsWinogradGrid *g = &direction->grid;
-  Work w = {.direction = direction,
-            .tiles = CordsWinogradTilesOf(g, direction->transform, d->type, part, n, x, d->zeros, finish)};
-  const int threads = CordsTileThreads(2.0 * g->size->places * (double)w.tiles.all * g->in_channels * g->out_channels);
-
-  PetscFunctionBegin;
-  if (w.tiles.all == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  w.run_units = PetscMin(g->size->run, direction->routes[0].units);
-  w.by_blocks = (PetscBool)(threads > 1 && w.tiles.all < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
-                            direction->routes[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
-  PetscCall(Prepare(&w, threads));
-#pragma omp parallel num_threads(threads) if (threads > 1)
-  RunThread(&w);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 /* ---- the backend ---- */
-
-static double WeightsBytes(const CordsConvShape *s, CordsType type, const CordsWinogradSize *size)
-{
-  return (double)size->panels * s->in_channels * s->out_channels * (double)CordsTypeSize(type);
-}
 
 static PetscBool Fits(const CordsConvShape *s, CordsType type, CordsWinogradKind kind, double bytes_max)
 {
-  const CordsWinogradSize *size = CordsWinogradSizeOf(kind, PETSC_FALSE);
-  const PetscInt lanes = CordsVectorLanes(type);
+  const double bytes = (double)CordsWinogradSizeOf(kind, PETSC_FALSE)->panels * s->in_channels * s->out_channels *
+                       (double)CordsTypeSize(type);
 
-  return (PetscBool)(s->kernel_rows == 3 && s->kernel_columns == 3 && s->stride == size->stride &&
-                     s->in_channels % lanes == 0 && s->out_channels % lanes == 0 &&
-                     WeightsBytes(s, type, size) <= bytes_max);
+  return (PetscBool)(CordsWinogradFits(s, type, kind) && bytes <= bytes_max);
 }
 
 static PetscBool Supports(const CordsConvShape *s, CordsType type)
@@ -210,38 +172,31 @@ static PetscBool SupportsLarge(const CordsConvShape *s, CordsType type)
   return (PetscBool)(type != CORDS_BF16 && Fits(s, type, CORDS_WINOGRAD_F4, large_weights_bytes_max));
 }
 
-static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, CordsWinogradKind kind,
-                                      PetscBool adjoint, Direction *d)
+static PetscErrorCode RoutesCreate(CordsType type, CordsWinogradDirection *d, Routes routes)
 {
-  PetscInt in = adjoint ? shape->out_channels : shape->in_channels;
-  PetscInt out = adjoint ? shape->in_channels : shape->out_channels;
-  CordsConvShape place = CordsConvShapeSame(1, 1, in, out, 1, 1);
+  const CordsConvShape place = CordsConvShapeSame(1, 1, d->grid.in_channels, d->grid.out_channels, 1, 1);
 
   PetscFunctionBegin;
-  d->transform = CordsWinogradTransformOf(type, kind, adjoint);
-  PetscCall(CordsWinogradGridCreate(shape, kind, adjoint, &d->grid));
-  for (int k = 0; k < d->grid.size->panels; k++) PetscCall(CordsRouteCreate(&place, type, PETSC_FALSE, &d->routes[k]));
+  for (int k = 0; k < d->grid.size->panels; k++) PetscCall(CordsRouteCreate(&place, type, PETSC_FALSE, &routes[k]));
+  d->panel_bytes = (size_t)d->grid.size->panels * CordsRoutePanelBytes(&routes[0]);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* Memory for the panels, all zero. */
-static PetscErrorCode AllocatePanels(Direction *d)
+static PetscErrorCode RoutesDestroy(const CordsWinogradDirection *d, Routes routes)
 {
-  const size_t bytes = CordsRoutePanelBytes(&d->routes[0]), panels = (size_t)d->grid.size->panels;
-
   PetscFunctionBegin;
-  if (!d->panels) PetscCall(CordsAllocate(panels * bytes, &d->panels));
-  memset(d->panels, 0, panels * bytes);
-  for (size_t k = 0; k < panels; k++) d->routes[k].panels = d->panels + k * bytes, d->routes[k].borrowed = PETSC_TRUE;
+  for (int k = 0; k < d->grid.size->panels; k++) PetscCall(CordsRouteDestroy(&routes[k]));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode DirectionDestroy(Direction *d)
+static PetscErrorCode RoutesAllocate(CordsWinogradDirection *d, Routes routes)
 {
   PetscFunctionBegin;
-  free(d->panels);
-  for (int k = 0; k < d->grid.size->panels; k++) PetscCall(CordsRouteDestroy(&d->routes[k]));
-  PetscCall(CordsWinogradGridDestroy(&d->grid));
+  PetscCall(CordsWinogradAllocatePanels(d));
+  for (int k = 0; k < d->grid.size->panels; k++) {
+    routes[k].panels = d->panels + (size_t)k * CordsRoutePanelBytes(&routes[k]);
+    routes[k].borrowed = PETSC_TRUE;
+  }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -251,11 +206,9 @@ static PetscErrorCode CreateKind(const CordsConvShape *shape, CordsType type, Co
 
   PetscFunctionBegin;
   PetscCall(PetscNew(&d));
-  d->type = type;
-  PetscCall(DirectionCreate(shape, type, kind, PETSC_FALSE, &d->forward));
-  PetscCall(DirectionCreate(shape, type, kind, PETSC_TRUE, &d->adjoint));
-  PetscCall(PetscCalloc((size_t)PetscMax(shape->in_channels, shape->out_channels) * CordsTypeSize(type), &d->zeros));
-  CordsScratchHold();
+  PetscCall(CordsWinogradPairCreate(shape, type, kind, &d->pair));
+  PetscCall(RoutesCreate(type, &d->pair.forward, d->forward));
+  PetscCall(RoutesCreate(type, &d->pair.adjoint, d->adjoint));
   *data = d;
   PetscFunctionReturn(PETSC_SUCCESS);
 }
@@ -275,30 +228,30 @@ static PetscErrorCode Destroy(void *data)
   Data *d = data;
 
   PetscFunctionBegin;
-  CordsScratchRelease();
-  PetscCall(DirectionDestroy(&d->forward));
-  PetscCall(DirectionDestroy(&d->adjoint));
-  PetscCall(PetscFree(d->zeros));
+  PetscCall(RoutesDestroy(&d->pair.forward, d->forward));
+  PetscCall(RoutesDestroy(&d->pair.adjoint, d->adjoint));
+  PetscCall(CordsWinogradPairDestroy(&d->pair));
   PetscCall(PetscFree(d));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+/* Channels come in whole vectors, so every number of the panels is written. */
 static PetscErrorCode Pack(void *data, const void *weights)
 {
   Data *d = data;
-  CordsRoute *routes = d->forward.routes;
-  const PetscInt lanes = routes[0].lanes, halves = d->type == CORDS_BF16 ? 2 : 1;
-  const PetscInt channels = d->forward.grid.in_channels;
-  const size_t panel_bytes = CordsRoutePanelBytes(&routes[0]);
+  CordsWinogradDirection *forward = &d->pair.forward;
+  const CordsRoute *route = &d->forward[0];
+  const PetscInt channels = forward->grid.in_channels, halves = d->pair.type == CORDS_BF16 ? 2 : 1;
+  const size_t panel_bytes = CordsRoutePanelBytes(route);
 
   PetscFunctionBegin;
-  d->adjoint_packed = PETSC_FALSE;
-  PetscCall(AllocatePanels(&d->forward));
+  d->pair.adjoint_packed = PETSC_FALSE;
+  PetscCall(RoutesAllocate(forward, d->forward));
 #pragma omp parallel for schedule(static)
-  for (PetscInt vector = 0; vector < routes[0].vectors; vector++) {
+  for (PetscInt vector = 0; vector < route->vectors; vector++) {
     for (PetscInt c = 0; c < channels; c++) {
-      d->forward.transform->weights(weights, channels, vector * lanes, c, c % halves,
-                                    CordsRoutePanelRow(&routes[0], vector, 0, c), panel_bytes);
+      forward->transform->weights(weights, channels, vector * route->lanes, c, c % halves,
+                                  CordsRoutePanelRow(route, vector, 0, c), panel_bytes);
     }
   }
   PetscFunctionReturn(PETSC_SUCCESS);
@@ -307,55 +260,42 @@ static PetscErrorCode Pack(void *data, const void *weights)
 /* The adjoint has the kernel turned by half a turn. */
 static PetscErrorCode PackAdjoint(Data *d)
 {
-  const PetscInt *turned = d->adjoint.grid.size->turned;
+  const CordsWinogradSize *size = d->pair.adjoint.grid.size;
 
   PetscFunctionBegin;
-  PetscCall(AllocatePanels(&d->adjoint));
-  for (PetscInt k = 0; k < d->adjoint.grid.size->panels; k++)
-    PetscCall(CordsRoutePackAdjoint(&d->forward.routes[turned[k]], &d->adjoint.routes[k]));
-  d->adjoint_packed = PETSC_TRUE;
+  PetscCall(RoutesAllocate(&d->pair.adjoint, d->adjoint));
+  for (PetscInt k = 0; k < size->panels; k++)
+    PetscCall(CordsRoutePackAdjoint(&d->forward[size->turned[k]], &d->adjoint[k]));
+  d->pair.adjoint_packed = PETSC_TRUE;
   PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
-{
-  Data *d = data;
-
-  *own = *shared = 0;
-  if (operation == CORDS_CONV_BACKWARD_DATA && !d->adjoint.panels)
-    *own = d->adjoint.grid.size->panels * (double)CordsRoutePanelBytes(&d->adjoint.routes[0]);
-  if (operation == CORDS_CONV_BACKWARD_WEIGHTS) *shared = CordsWinogradWeightsBytes(&d->forward.grid, d->type);
-}
-
-static PetscErrorCode Divide(void *data, PetscBool adjoint, const CordsBox *early)
-{
-  Data *d = data;
-
-  return CordsWinogradGridDivide(adjoint ? &d->adjoint.grid : &d->forward.grid, early);
 }
 
 static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
                           const CordsFinish *finish)
 {
   Data *d = data;
+  Work w = {.routes = adjoint ? d->adjoint : d->forward,
+            .tiles = CordsWinogradPairTiles(&d->pair, adjoint, part, n, x, finish)};
+  const CordsWinogradGrid *g = w.tiles.grid;
+  const int threads = CordsTileThreads(2.0 * g->size->places * (double)w.tiles.all * g->in_channels * g->out_channels);
 
   PetscFunctionBegin;
-  if (adjoint && !d->adjoint_packed) PetscCall(PackAdjoint(d)); /* when it is wanted for the first time */
-  PetscCall(RunDirection(d, adjoint ? &d->adjoint : &d->forward, part, n, x, finish));
+  if (adjoint && !d->pair.adjoint_packed) PetscCall(PackAdjoint(d)); /* when it is wanted for the first time */
+  if (w.tiles.all == 0) PetscFunctionReturn(PETSC_SUCCESS);
+  w.run_units = PetscMin(g->size->run, w.routes[0].units);
+  w.by_blocks = (PetscBool)(threads > 1 && w.tiles.all < (PetscInt64)FULL_GROUPS * TILE_GROUP * threads &&
+                            w.routes[0].vectors % (CORDS_ROUTE_WIDTH_MAX * threads) == 0);
+  PetscCall(Prepare(&w, threads));
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  RunThread(&w);
   PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
-{
-  Data *d = data;
-
-  return CordsWinogradBackwardWeights(&d->forward.grid, d->type, n, x, dy, d->zeros, dw);
 }
 
 #define BACKEND(its_name, its_about, its_supports, its_create)                                                         \
   {                                                                                                                    \
     .name = its_name, .about = its_about, .supports = its_supports, .create = its_create, .destroy = Destroy,          \
-    .pack = Pack, .later_bytes = LaterBytes, .run = Run, .divide = Divide, .backward_weights = BackwardWeights         \
+    .pack = Pack, .later_bytes = CordsWinogradPairLaterBytes, .run = Run, .divide = CordsWinogradPairDivide,           \
+    .backward_weights = CordsWinogradPairBackwardWeights                                                               \
   }
 
 const CordsConvBackendType cords_conv_backend_winograd = BACKEND(

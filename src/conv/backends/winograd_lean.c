@@ -12,13 +12,10 @@
 #include "conv/backend.h"
 #include "conv/scratch.h"
 #include "conv/vector_types.h"
-#include "conv/winograd_tiles.h"
-#include "conv/winograd_weights.h"
-#include "core/allocate.h"
+#include "conv/winograd_pair.h"
 
 #include <math.h>
 #include <omp.h>
-#include <stdlib.h>
 
 enum {
   SIDE = 6, /* places of a tile */
@@ -35,8 +32,8 @@ typedef void (*RowFunction)(const void *weights, const void *inputs, PetscInt ch
 /* What one number type brings. */
 typedef struct {
   const RowFunction (*rows)[SIDE]; /* [tiles − 1][row] */
-  void (*pack_forward)(const void *weights, PetscInt in, PetscInt vectors, void *panels);
-  void (*pack_back)(const void *forward, PetscInt in, PetscInt vectors, void *panels);
+  void (*pack_forward)(const void *weights, PetscInt in, PetscInt out, void *panels);
+  void (*pack_back)(const void *forward, PetscInt in, PetscInt out, void *panels);
 } Operations;
 
 #define TEMPLATE "conv/winograd_lean.inc"
@@ -47,26 +44,12 @@ static const Operations *OperationsOf(CordsType type)
   return type == CORDS_F64 ? &operationsF64 : type == CORDS_BF16 ? &operationsBF16 : &operationsF32;
 }
 
-/* From input to output, or back. */
-typedef struct {
-  const CordsWinogradTransform *transform;
-  CordsWinogradGrid grid;
-  PetscInt vectors; /* of output channels */
-  char *panels;     /* [vector][in channel][tap][lane] in one piece; NULL until packed */
-} Direction;
-
-typedef struct {
-  CordsType type;
-  Direction forward, adjoint;
-  PetscBool adjoint_packed;
-  void *zeros; /* a pixel outside the image */
-} Data;
-
 /* A call at work. */
 typedef struct {
-  const Direction *direction;
   const Operations *operations;
   CordsWinogradTiles tiles;
+  const char *panels;   /* [vector of out channels][in channel][tap][lane] */
+  PetscInt vectors;     /* of output channels */
   PetscBool by_vectors; /* threads share output channels */
   size_t element_size;
   PetscInt runs;
@@ -85,7 +68,7 @@ typedef struct {
 
 static PetscInt RunChannels(const Work *w, PetscInt run)
 {
-  return PetscMin(RUN, w->direction->grid.in_channels - run * RUN);
+  return PetscMin(RUN, w->tiles.grid->in_channels - run * RUN);
 }
 
 static PetscInt GroupTiles(const Chunk *chunk, PetscInt group)
@@ -113,8 +96,8 @@ static void TransformInputs(const Work *w, const Chunk *chunk)
  */
 static void Multiply(const Work *w, const Chunk *chunk, PetscInt vector)
 {
-  const size_t in_channels = (size_t)w->direction->grid.in_channels, taps_bytes = TAPS * CORDS_VECTOR_BYTES;
-  const char *weights = w->direction->panels + (size_t)vector * in_channels * taps_bytes;
+  const size_t taps_bytes = TAPS * CORDS_VECTOR_BYTES;
+  const char *weights = w->panels + (size_t)(vector * w->tiles.grid->in_channels) * taps_bytes;
 
   for (PetscInt run = 0; run < w->runs; run++) {
     const PetscInt channels = RunChannels(w, run);
@@ -137,12 +120,12 @@ static void Multiply(const Work *w, const Chunk *chunk, PetscInt vector)
 
 /* First vector of share number `share` of `shares` of the output channels.  A word of a mask, which may be of two
    vectors, is one thread's. */
-static PetscInt ShareStart(const Direction *d, PetscInt share, PetscInt shares)
+static PetscInt ShareStart(const Work *w, PetscInt share, PetscInt shares)
 {
-  const PetscInt words = (PetscInt)CordsMaskWordsPerPixel(d->grid.out_channels);
-  const PetscInt together = (d->vectors + words - 1) / words;
+  const PetscInt words = (PetscInt)CordsMaskWordsPerPixel(w->tiles.grid->out_channels);
+  const PetscInt together = (w->vectors + words - 1) / words;
 
-  return PetscMin(share * words / shares * together, d->vectors);
+  return PetscMin(share * words / shares * together, w->vectors);
 }
 
 /* A thread's share of the tiles, or of the output channels. */
@@ -150,8 +133,8 @@ static void RunThread(const Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
   const PetscInt vector_shares = w->by_vectors ? team : 1, tile_shares = w->by_vectors ? 1 : team;
-  const PetscInt begin = ShareStart(w->direction, thread % vector_shares, vector_shares);
-  const PetscInt end = ShareStart(w->direction, thread % vector_shares + 1, vector_shares);
+  const PetscInt begin = ShareStart(w, thread % vector_shares, vector_shares);
+  const PetscInt end = ShareStart(w, thread % vector_shares + 1, vector_shares);
   const PetscInt64 last = (thread % tile_shares + 1) * w->tiles.all / tile_shares;
   Chunk chunk = {.inputs = w->inputs + (size_t)thread * w->thread_bytes};
 
@@ -171,21 +154,76 @@ static void RunThread(const Work *w)
   }
 }
 
-static PetscErrorCode RunDirection(const Data *d, const Direction *direction, CordsConvPart part, PetscInt n,
-                                   const void *x, const CordsFinish *finish)
+/* ---- the backend ---- */
+
+static PetscBool Supports(const CordsConvShape *s, CordsType type)
 {
-  const CordsWinogradGrid *g = &direction->grid;
-  Work w = {.direction = direction,
-            .operations = OperationsOf(d->type),
-            .tiles = CordsWinogradTilesOf(g, direction->transform, d->type, part, n, x, d->zeros, finish),
-            .element_size = CordsTypeSize(d->type),
-            .runs = (g->in_channels + RUN - 1) / RUN};
-  const double operations = 2.0 * PLACES * (double)w.tiles.all * g->in_channels * g->out_channels;
-  const int threads = CordsTileThreads(operations);
+  return (PetscBool)(type != CORDS_BF16 && CordsWinogradFits(s, type, CORDS_WINOGRAD_F4));
+}
+
+static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
+{
+  CordsWinogradPair *pair;
 
   PetscFunctionBegin;
+  PetscCall(PetscNew(&pair));
+  PetscCall(CordsWinogradPairCreate(shape, type, CORDS_WINOGRAD_F4, pair));
+  pair->forward.panel_bytes = pair->adjoint.panel_bytes =
+      (size_t)(TAPS * shape->in_channels) * (size_t)shape->out_channels * CordsTypeSize(type);
+  *data = pair;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Destroy(void *data)
+{
+  PetscFunctionBegin;
+  PetscCall(CordsWinogradPairDestroy(data));
+  PetscCall(PetscFree(data));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Pack(void *data, const void *weights)
+{
+  CordsWinogradPair *pair = data;
+  CordsWinogradDirection *forward = &pair->forward;
+
+  PetscFunctionBegin;
+  pair->adjoint_packed = PETSC_FALSE;
+  PetscCall(CordsWinogradAllocatePanels(forward));
+  OperationsOf(pair->type)
+      ->pack_forward(weights, forward->grid.in_channels, forward->grid.out_channels, forward->panels);
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode PackAdjoint(CordsWinogradPair *pair)
+{
+  const CordsWinogradDirection *forward = &pair->forward;
+
+  PetscFunctionBegin;
+  PetscCall(CordsWinogradAllocatePanels(&pair->adjoint));
+  OperationsOf(pair->type)
+      ->pack_back(forward->panels, forward->grid.in_channels, forward->grid.out_channels, pair->adjoint.panels);
+  pair->adjoint_packed = PETSC_TRUE;
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
+static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
+                          const CordsFinish *finish)
+{
+  CordsWinogradPair *pair = data;
+  Work w = {.operations = OperationsOf(pair->type),
+            .tiles = CordsWinogradPairTiles(pair, adjoint, part, n, x, finish),
+            .element_size = CordsTypeSize(pair->type)};
+  const CordsWinogradGrid *g = w.tiles.grid;
+  const int threads = CordsTileThreads(2.0 * PLACES * (double)w.tiles.all * g->in_channels * g->out_channels);
+
+  PetscFunctionBegin;
+  if (adjoint && !pair->adjoint_packed) PetscCall(PackAdjoint(pair)); /* when it is wanted for the first time */
   if (w.tiles.all == 0) PetscFunctionReturn(PETSC_SUCCESS);
-  w.by_vectors = (PetscBool)(w.tiles.all < (PetscInt64)CHUNK_TILES * threads && direction->vectors >= threads);
+  w.panels = adjoint ? pair->adjoint.panels : pair->forward.panels;
+  w.vectors = g->out_channels / w.tiles.lanes;
+  w.by_vectors = (PetscBool)(w.tiles.all < (PetscInt64)CHUNK_TILES * threads && w.vectors >= threads);
+  w.runs = (g->in_channels + RUN - 1) / RUN;
   w.run_bytes = CordsWinogradPlaceBytes(PLACES * GROUP * RUN * w.element_size);
   w.group_bytes = (size_t)w.runs * w.run_bytes;
   w.thread_bytes = CHUNK_GROUPS * (w.group_bytes + PLACES * GROUP * CORDS_VECTOR_BYTES);
@@ -193,120 +231,6 @@ static PetscErrorCode RunDirection(const Data *d, const Direction *direction, Co
 #pragma omp parallel num_threads(threads) if (threads > 1)
   RunThread(&w);
   PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-/* ---- the backend ---- */
-
-static PetscBool Supports(const CordsConvShape *s, CordsType type)
-{
-  const PetscInt lanes = CordsVectorLanes(type);
-
-  return (PetscBool)(type != CORDS_BF16 && s->kernel_rows == 3 && s->kernel_columns == 3 && s->stride == 1 &&
-                     s->in_channels % lanes == 0 && s->out_channels % lanes == 0);
-}
-
-static PetscErrorCode DirectionCreate(const CordsConvShape *shape, CordsType type, PetscBool adjoint, Direction *d)
-{
-  PetscFunctionBegin;
-  d->transform = CordsWinogradTransformOf(type, CORDS_WINOGRAD_F4, adjoint);
-  PetscCall(CordsWinogradGridCreate(shape, CORDS_WINOGRAD_F4, adjoint, &d->grid));
-  d->vectors = d->grid.out_channels / CordsVectorLanes(type);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static double PanelBytes(const Data *d)
-{
-  return (double)TAPS * d->forward.grid.in_channels * d->forward.grid.out_channels * (double)CordsTypeSize(d->type);
-}
-
-static PetscErrorCode DirectionDestroy(Direction *d)
-{
-  PetscFunctionBegin;
-  free(d->panels);
-  PetscCall(CordsWinogradGridDestroy(&d->grid));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Create(const CordsConvShape *shape, CordsType type, void **data)
-{
-  Data *d;
-
-  PetscFunctionBegin;
-  PetscCall(PetscNew(&d));
-  d->type = type;
-  PetscCall(DirectionCreate(shape, type, PETSC_FALSE, &d->forward));
-  PetscCall(DirectionCreate(shape, type, PETSC_TRUE, &d->adjoint));
-  PetscCall(PetscCalloc((size_t)PetscMax(shape->in_channels, shape->out_channels) * CordsTypeSize(type), &d->zeros));
-  CordsScratchHold();
-  *data = d;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Destroy(void *data)
-{
-  Data *d = data;
-
-  PetscFunctionBegin;
-  CordsScratchRelease();
-  PetscCall(DirectionDestroy(&d->forward));
-  PetscCall(DirectionDestroy(&d->adjoint));
-  PetscCall(PetscFree(d->zeros));
-  PetscCall(PetscFree(d));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode Pack(void *data, const void *weights)
-{
-  Data *d = data;
-
-  PetscFunctionBegin;
-  d->adjoint_packed = PETSC_FALSE;
-  if (!d->forward.panels) PetscCall(CordsAllocate((size_t)PanelBytes(d), &d->forward.panels));
-  OperationsOf(d->type)->pack_forward(weights, d->forward.grid.in_channels, d->forward.vectors, d->forward.panels);
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode PackAdjoint(Data *d)
-{
-  PetscFunctionBegin;
-  if (!d->adjoint.panels) PetscCall(CordsAllocate((size_t)PanelBytes(d), &d->adjoint.panels));
-  OperationsOf(d->type)->pack_back(d->forward.panels, d->forward.grid.in_channels, d->forward.vectors,
-                                   d->adjoint.panels);
-  d->adjoint_packed = PETSC_TRUE;
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static void LaterBytes(void *data, CordsConvOperation operation, double *own, double *shared)
-{
-  Data *d = data;
-
-  *own = operation == CORDS_CONV_BACKWARD_DATA && !d->adjoint.panels ? PanelBytes(d) : 0;
-  *shared = operation == CORDS_CONV_BACKWARD_WEIGHTS ? CordsWinogradWeightsBytes(&d->forward.grid, d->type) : 0;
-}
-
-static PetscErrorCode Divide(void *data, PetscBool adjoint, const CordsBox *early)
-{
-  Data *d = data;
-
-  return CordsWinogradGridDivide(adjoint ? &d->adjoint.grid : &d->forward.grid, early);
-}
-
-static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
-                          const CordsFinish *finish)
-{
-  Data *d = data;
-
-  PetscFunctionBegin;
-  if (adjoint && !d->adjoint_packed) PetscCall(PackAdjoint(d)); /* when it is wanted for the first time */
-  PetscCall(RunDirection(d, adjoint ? &d->adjoint : &d->forward, part, n, x, finish));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
-static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
-{
-  Data *d = data;
-
-  return CordsWinogradBackwardWeights(&d->forward.grid, d->type, n, x, dy, d->zeros, dw);
 }
 
 const CordsConvBackendType cords_conv_backend_winograd_lean = {
@@ -317,7 +241,7 @@ const CordsConvBackendType cords_conv_backend_winograd_lean = {
     .create = Create,
     .destroy = Destroy,
     .pack = Pack,
-    .later_bytes = LaterBytes,
+    .later_bytes = CordsWinogradPairLaterBytes,
     .run = Run,
-    .divide = Divide,
-    .backward_weights = BackwardWeights};
+    .divide = CordsWinogradPairDivide,
+    .backward_weights = CordsWinogradPairBackwardWeights};
