@@ -154,11 +154,3 @@ PetscErrorCode CordsHaloEnd(CordsHalo h)
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }
-
-void CordsHaloTraffic(CordsHalo h, CordsType type, PetscInt n, PetscInt64 *messages, PetscInt64 *bytes)
-{
-  *messages = h->send_count;
-  *bytes = 0;
-  for (PetscInt k = 0; k < h->send_count; k++)
-    *bytes += (PetscInt64)n * CordsBoxPixels(&h->sends[k].box) * h->channels * (PetscInt64)CordsTypeSize(type);
-}

@@ -31,7 +31,4 @@ PetscErrorCode CordsHaloBegin(CordsHalo halo, CordsType type, PetscInt n, const 
                               void *window);
 PetscErrorCode CordsHaloEnd(CordsHalo halo);
 
-/* Messages that this rank sends in an exchange, and their bytes for n items of a type. */
-void CordsHaloTraffic(CordsHalo halo, CordsType type, PetscInt n, PetscInt64 *messages, PetscInt64 *bytes);
-
 #endif

@@ -15,10 +15,6 @@ enum { NUMBERS_WORTH_THREADS = 1 << 16 };
   {                                                                                                                    \
     PARALLEL_FOR y[k] = TO(x[k]) > 0 ? x[k] : 0;                                                                       \
   }                                                                                                                    \
-  static void ReluAdd##suffix(size_t n, const T *x, T *y)                                                              \
-  {                                                                                                                    \
-    PARALLEL_FOR y[k] = FROM(TO(y[k]) + (TO(x[k]) > 0 ? TO(x[k]) : 0));                                                \
-  }                                                                                                                    \
   static void ReluSum##suffix(size_t n, const T *x, const T *w, T *y)                                                  \
   {                                                                                                                    \
     PARALLEL_FOR y[k] = FROM((TO(x[k]) > 0 ? TO(x[k]) : 0) + (TO(w[k]) > 0 ? TO(w[k]) : 0));                           \
@@ -114,11 +110,6 @@ void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y
 void CordsRelu(CordsType type, size_t n, const void *x, void *y)
 {
   CORDS_BY_NUMBER_TYPE(type, Relu, n, x, y);
-}
-
-void CordsReluAdd(CordsType type, size_t n, const void *x, void *y)
-{
-  CORDS_BY_NUMBER_TYPE(type, ReluAdd, n, x, y);
 }
 
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y)

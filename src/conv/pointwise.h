@@ -11,9 +11,8 @@ void CordsConvert(CordsType from, CordsType to, size_t n, const void *x, void *y
 /* This rank's tiles of n whole maps, [row][column][channel] both, in `type`. */
 void CordsConvertTiles(const CordsLayout *layout, CordsType type, PetscInt n, const float *maps, void *tiles);
 
-/* y = max(x, 0); y += max(x, 0) */
+/* y = max(x, 0) */
 void CordsRelu(CordsType type, size_t n, const void *x, void *y);
-void CordsReluAdd(CordsType type, size_t n, const void *x, void *y);
 /* y = max(x, 0) + max(w, 0) */
 void CordsReluSum(CordsType type, size_t n, const void *x, const void *w, void *y);
 /* y[item] = max(x[item], 0) + w[item mod period] for `items` items of n numbers */

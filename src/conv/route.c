@@ -203,7 +203,8 @@ size_t CordsRoutePanelBytes(const CordsRoute *route)
   return (size_t)route->tap_count * route->units * route->vectors * route->lanes * route->unit_size;
 }
 
-PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route)
+/* Memory for panels, all zero, for who fills them row by row. */
+static PetscErrorCode AllocatePanels(CordsRoute *route)
 {
   size_t bytes = CordsRoutePanelBytes(route);
 
@@ -218,7 +219,7 @@ PetscErrorCode CordsRoutePack(CordsRoute *route, const void *weights)
   PetscInt unit = UnitElements(route), taps = route->tap_count;
 
   PetscFunctionBegin;
-  PetscCall(CordsRouteAllocatePanels(route));
+  PetscCall(AllocatePanels(route));
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < route->vectors; vector++) {
     PetscInt lanes = PetscMin(route->lanes, route->out_channels - vector * route->lanes);
@@ -264,7 +265,7 @@ static char *NumberAt(const CordsRoute *route, PetscInt vector, PetscInt tap, Pe
 PetscErrorCode CordsRoutePackAdjoint(const CordsRoute *forward, CordsRoute *route)
 {
   PetscFunctionBegin;
-  PetscCall(CordsRouteAllocatePanels(route));
+  PetscCall(AllocatePanels(route));
 #pragma omp parallel for schedule(static)
   for (PetscInt vector = 0; vector < forward->vectors; vector++) {
     const PetscInt out = vector * forward->lanes, lanes = PetscMin(forward->lanes, forward->out_channels - out);

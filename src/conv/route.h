@@ -46,8 +46,6 @@ PetscErrorCode CordsRoutePackAdjoint(const CordsRoute *forward, CordsRoute *adjo
 
 /* Bytes of all panels. */
 size_t CordsRoutePanelBytes(const CordsRoute *route);
-/* Memory for panels, all zero, for who fills them row by row. */
-PetscErrorCode CordsRouteAllocatePanels(CordsRoute *route);
 /* Address of the row of lanes that holds (vector, tap, in channel) in the panels. */
 void *CordsRoutePanelRow(const CordsRoute *route, PetscInt vector, PetscInt tap, PetscInt channel);
 

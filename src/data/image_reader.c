@@ -1,10 +1,9 @@
 #include "data/image_reader.h"
 
-#include "data/resize.h"
+#include "data/resized_crop.h"
 #include "data/training_image.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Of a longer image only the middle is resized: what is cut off anyway must not take memory. */
 enum { ASPECT_MAX = 8 };
@@ -13,9 +12,7 @@ struct _p_CordsImageReader {
   CordsDataset dataset;
   CordsImageShape shape;
   PetscBool scaled;
-  CordsBytes file, pixels, work;
-  CordsResize resize; /* for the sizes below, and NULL at first */
-  PetscInt rows_in, columns_in, rows_out, columns_out;
+  CordsBytes file, pixels, resized, work;
 };
 
 PetscErrorCode CordsImageReaderCreate(CordsDataset dataset, CordsImageShape shape, PetscBool scaled,
@@ -35,99 +32,55 @@ PetscErrorCode CordsImageReaderDestroy(CordsImageReader *reader)
   if (!*reader) PetscFunctionReturn(PETSC_SUCCESS);
   CordsBytesFree(&(*reader)->file);
   CordsBytesFree(&(*reader)->pixels);
+  CordsBytesFree(&(*reader)->resized);
   CordsBytesFree(&(*reader)->work);
-  CordsResizeDestroy(&(*reader)->resize);
   PetscCall(PetscFree(*reader));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscBool SetResize(CordsImageReader r, PetscInt rows_in, PetscInt columns_in, PetscInt rows_out,
-                           PetscInt columns_out)
+/* Whether all images of the dataset have the same size; else each is a file. */
+static PetscBool OfOneSize(CordsImageReader r)
 {
-  if (r->resize && r->rows_in == rows_in && r->columns_in == columns_in && r->rows_out == rows_out &&
-      r->columns_out == columns_out)
-    return PETSC_TRUE;
-  CordsResizeDestroy(&r->resize);
-  r->resize = CordsResizeCreate(rows_in, columns_in, rows_out, columns_out);
-  r->rows_in = rows_in;
-  r->columns_in = columns_in;
-  r->rows_out = rows_out;
-  r->columns_out = columns_out;
-  return (PetscBool)(r->resize != NULL);
+  return (PetscBool)(CordsDatasetGetFacts(r->dataset)->rows > 0);
 }
 
-/* Resize the part of `pixels` (rows of `stride` pixels) that the reader's resize is made for; the result is in the
-   reader's work, NULL without memory. */
-static float *Resize(CordsImageReader r, const uint8_t *pixels, PetscInt stride)
+/* The part of an image of any size that becomes the shape, and the size to which it is resized before its centre is cut
+   out. */
+static CordsImagePart ChoosePart(CordsImageShape shape, PetscInt rows, PetscInt columns, PetscInt *full_rows,
+                                 PetscInt *full_columns)
 {
-  PetscInt channels = r->shape.channels;
-  size_t row = (size_t)r->columns_in * (size_t)channels, in = (size_t)r->rows_in * row;
-  size_t out = (size_t)r->rows_out * (size_t)r->columns_out * (size_t)channels;
-  float *input, *output;
-
-  if (!CordsBytesResize(&r->work, (in + out + CordsResizeWorkSize(r->resize, channels)) * sizeof(float))) return NULL;
-  output = (float *)r->work.bytes;
-  input = output + out;
-  for (PetscInt i = 0; i < r->rows_in; i++)
-    for (size_t k = 0; k < row; k++)
-      input[(size_t)i * row + k] = (float)pixels[(size_t)i * (size_t)stride * (size_t)channels + k] / 255;
-  CordsResizeApply(r->resize, channels, input, output, input + in);
-  return output;
-}
-
-/* Where the middle begins; halves are rounded to even, as torchvision does. */
-static PetscInt Middle(PetscInt whole, PetscInt part)
-{
-  PetscInt half = (whole - part) / 2;
-
-  return half + ((whole - part) % 2 && half % 2);
-}
-
-/* Copy the shape's middle out of the resized image. */
-static void CutCentre(CordsImageReader r, const float *resized, float *image)
-{
-  PetscInt top = Middle(r->rows_out, r->shape.rows), left = Middle(r->columns_out, r->shape.columns);
-  size_t row = (size_t)r->shape.columns * (size_t)r->shape.channels;
-
-  for (PetscInt i = 0; i < r->shape.rows; i++) {
-    const float *from =
-        resized + ((size_t)(top + i) * (size_t)r->columns_out + (size_t)left) * (size_t)r->shape.channels;
-    for (size_t k = 0; k < row; k++) image[(size_t)i * row + k] = from[k];
-  }
-}
-
-/* The size of the whole image from which the shape is cut. */
-static void FindResized(CordsImageShape shape, PetscInt rows, PetscInt columns, PetscInt *rows_out,
-                        PetscInt *columns_out)
-{
-  PetscInt64 rows_min = (8 * (PetscInt64)shape.rows + 3) / 7, columns_min = (8 * (PetscInt64)shape.columns + 3) / 7;
-
-  if (rows_min * columns >= columns_min * rows) { /* rows are short */
-    *rows_out = (PetscInt)rows_min;
-    *columns_out = (PetscInt)(rows_min * columns / rows);
-  } else {
-    *rows_out = (PetscInt)(columns_min * rows / columns);
-    *columns_out = (PetscInt)columns_min;
-  }
-}
-
-/* Pixels of any size to the shape. */
-static PetscBool Fit(CordsImageReader r, const uint8_t *pixels, PetscInt rows, PetscInt columns, float *image)
-{
-  PetscInt used_rows = rows, used_columns = columns, rows_out, columns_out;
-  PetscInt64 rows_max = ASPECT_MAX * (PetscInt64)columns * r->shape.rows / r->shape.columns + 1;
-  PetscInt64 columns_max = ASPECT_MAX * (PetscInt64)rows * r->shape.columns / r->shape.rows + 1;
-  float *resized;
+  const PetscInt64 rows_max = ASPECT_MAX * (PetscInt64)columns * shape.rows / shape.columns + 1;
+  const PetscInt64 columns_max = ASPECT_MAX * (PetscInt64)rows * shape.columns / shape.rows + 1;
+  PetscInt used_rows = rows, used_columns = columns;
 
   if (rows > rows_max) used_rows -= (PetscInt)((rows - rows_max) / 2 * 2);
   if (columns > columns_max) used_columns -= (PetscInt)((columns - columns_max) / 2 * 2);
-  pixels += ((size_t)((rows - used_rows) / 2) * (size_t)columns + (size_t)((columns - used_columns) / 2)) *
-            (size_t)r->shape.channels;
-  FindResized(r->shape, used_rows, used_columns, &rows_out, &columns_out);
-  if (!SetResize(r, used_rows, used_columns, rows_out, columns_out)) return PETSC_FALSE;
-  resized = Resize(r, pixels, columns);
-  if (resized) CutCentre(r, resized, image);
-  return (PetscBool)(resized != NULL);
+  CordsCoverSides(used_rows, used_columns, (PetscInt)((8 * (PetscInt64)shape.rows + 3) / 7),
+                  (PetscInt)((8 * (PetscInt64)shape.columns + 3) / 7), full_rows, full_columns);
+  return (CordsImagePart){.row_start = (rows - used_rows) / 2,
+                          .row_count = used_rows,
+                          .column_start = (columns - used_columns) / 2,
+                          .column_count = used_columns};
+}
+
+/* The reader's pixels, of rows × columns, as numbers of the shape. */
+static PetscBool Fit(CordsImageReader r, PetscInt rows, PetscInt columns, float *image, char *problem)
+{
+  const CordsImageShape shape = r->shape;
+  CordsImagePart part = {.row_count = rows, .column_count = columns};
+  PetscInt full_rows = shape.rows, full_columns = shape.columns;
+  size_t work;
+
+  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
+  if (!OfOneSize(r)) part = ChoosePart(shape, rows, columns, &full_rows, &full_columns);
+  work = CordsResizedCropWorkBytes((PetscInt)part.row_count, (PetscInt)part.column_count, shape.channels, shape.rows,
+                                   shape.columns);
+  if (!CordsBytesResize(&r->resized, CordsImageSize(shape)) || !CordsBytesResize(&r->work, work)) return PETSC_FALSE;
+  CordsResizedCentre(r->pixels.bytes, rows, columns, shape.channels, &part, full_rows, full_columns, shape.rows,
+                     shape.columns, r->resized.bytes, r->work.bytes);
+  for (size_t k = 0; k < CordsImageSize(shape); k++) image[k] = (float)r->resized.bytes[k] / 255;
+  problem[0] = '\0';
+  return PETSC_TRUE;
 }
 
 static PetscBool FetchFile(CordsImageReader r, CordsSample i, CordsDecodeSize *size, PetscInt *label, char *problem)
@@ -156,34 +109,12 @@ static PetscBool LoadFixed(CordsImageReader r, CordsSample i, PetscInt *label, c
                  CordsDatasetPixels(r->dataset, i, r->pixels.bytes, label, problem));
 }
 
-static PetscBool ReadFile(CordsImageReader r, CordsSample i, float *image, PetscInt *label, char *problem)
-{
-  CordsDecodeSize size;
-
-  if (!FetchFile(r, i, &size, label, problem) || !DecodeFile(r, &size, problem)) return PETSC_FALSE;
-  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  return Fit(r, r->pixels.bytes, size.rows, size.columns, image);
-}
-
-static PetscBool ReadFixed(CordsImageReader r, CordsSample i, float *image, PetscInt *label, char *problem)
-{
-  const CordsDatasetFacts *facts = CordsDatasetGetFacts(r->dataset);
-  float *resized = NULL;
-
-  if (!LoadFixed(r, i, label, problem)) return PETSC_FALSE;
-  snprintf(problem, CORDS_DECODE_PROBLEM, "does not fit into memory");
-  if (SetResize(r, facts->rows, facts->columns, r->shape.rows, r->shape.columns))
-    resized = Resize(r, r->pixels.bytes, facts->columns);
-  for (size_t k = 0; resized && k < CordsImageSize(r->shape); k++) image[k] = resized[k];
-  return (PetscBool)(resized != NULL);
-}
-
 /* What the random box needs of image i, in the reader's pixels of rows × columns; part: where it is in there. */
 static PetscBool LoadBox(CordsImageReader r, CordsSample i, CordsRandomKey key, PetscInt *rows, PetscInt *columns,
                          CordsImagePart *part, PetscInt *label, char *problem)
 {
   const CordsDatasetFacts *facts = CordsDatasetGetFacts(r->dataset);
-  const PetscBool fixed = (PetscBool)(facts->rows > 0);
+  const PetscBool fixed = OfOneSize(r);
   CordsDecodeSize size = {.rows = facts->rows, .columns = facts->columns, .shrink = 1};
   CordsBox box;
 
@@ -217,13 +148,17 @@ PetscBool CordsImageReadTraining(CordsImageReader reader, CordsSample i, CordsRa
 PetscBool CordsImageRead(CordsImageReader reader, CordsSample i, float *image, PetscInt *label,
                          char problem[CORDS_DECODE_PROBLEM])
 {
-  PetscBool good;
+  const CordsDatasetFacts *facts = CordsDatasetGetFacts(reader->dataset);
+  CordsDecodeSize size = {.rows = facts->rows, .columns = facts->columns};
 
   problem[0] = '\0';
   *label = 0;
-  good = (CordsDatasetGetFacts(reader->dataset)->rows > 0 ? ReadFixed : ReadFile)(reader, i, image, label, problem);
-  if (good) problem[0] = '\0'; /* it stood ready for memory that is short */
-  return good;
+  if (OfOneSize(reader)) {
+    if (!LoadFixed(reader, i, label, problem)) return PETSC_FALSE;
+  } else if (!FetchFile(reader, i, &size, label, problem) || !DecodeFile(reader, &size, problem)) {
+    return PETSC_FALSE;
+  }
+  return Fit(reader, size.rows, size.columns, image, problem);
 }
 
 void CordsImageNormalise(const CordsDatasetFacts *facts, size_t pixels, float *image)

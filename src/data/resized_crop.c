@@ -203,23 +203,24 @@ void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, Pet
   CordsResizedPart(image, rows, columns, channels, &part, out_rows, out_columns, output, work);
 }
 
-void CordsCentreSides(PetscInt rows, PetscInt columns, PetscInt shorter, PetscInt *new_rows, PetscInt *new_columns)
+void CordsCoverSides(PetscInt rows, PetscInt columns, PetscInt rows_min, PetscInt columns_min, PetscInt *full_rows,
+                     PetscInt *full_columns)
 {
-  *new_rows = rows <= columns ? shorter : (PetscInt)((PetscInt64)shorter * rows / columns);
-  *new_columns = columns <= rows ? shorter : (PetscInt)((PetscInt64)shorter * columns / rows);
+  const PetscBool rows_short = (PetscBool)((PetscInt64)rows_min * columns >= (PetscInt64)columns_min * rows);
+
+  *full_rows = rows_short ? rows_min : (PetscInt)((PetscInt64)columns_min * rows / columns);
+  *full_columns = rows_short ? (PetscInt)((PetscInt64)rows_min * columns / rows) : columns_min;
 }
 
-void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, PetscInt shorter,
-                        PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work)
+void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels,
+                        const CordsImagePart *part, PetscInt full_rows, PetscInt full_columns, PetscInt out_rows,
+                        PetscInt out_columns, uint8_t *output, void *work)
 {
-  PetscInt full_rows, full_columns;
   CordsBox window = {.row_count = out_rows, .column_count = out_columns};
-  const CordsImagePart whole = {.row_count = rows, .column_count = columns};
 
-  CordsCentreSides(rows, columns, shorter, &full_rows, &full_columns);
-  window.row_start = (PetscInt)nearbyint((full_rows - out_rows) / 2.0);
+  window.row_start = (PetscInt)nearbyint((full_rows - out_rows) / 2.0); /* halves to even, as torchvision does */
   window.column_start = (PetscInt)nearbyint((full_columns - out_columns) / 2.0);
-  ResizeWindow(image, rows, columns, channels, &whole, full_rows, full_columns, window, output, work);
+  ResizeWindow(image, rows, columns, channels, part, full_rows, full_columns, window, output, work);
 }
 
 /* The largest central box whose columns / rows are in the range. */

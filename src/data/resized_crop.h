@@ -1,7 +1,13 @@
-/* From an image of any size to the network's, bytes to bytes: cut a box out and resize it, bilinear with the triangle
-   widened when shrinking (see data/resize.h for the picture), as torchvision's RandomResizedCrop and Resize +
-   CenterCrop do on PIL images: pixels outside of the box have no influence.  Sums are float32 and rounded once, so the
-   result is within 1 of PIL's, which rounds to bytes between the two directions.
+/* From an image of any size to the network's, bytes to bytes: cut a box out and resize it, as torchvision's
+   RandomResizedCrop and Resize + CenterCrop do on PIL images: pixels outside of the box have no influence.  Each output
+   pixel is a mean of input pixels weighted by a triangle around its centre, one input pixel wide on each side when
+   enlarging (bilinear interpolation) and one output pixel when shrinking, so that nothing is skipped:
+
+     input   |--0--|--1--|--2--|--3--|--4--|      pixel j covers [j, j+1), centre j + 1/2
+     output  |----0----|----1----|----2----|      centre of i on the input: (i + 1/2) · input / output
+
+   Sums are float32 and rounded once, so the result is within 1 of PIL's, which rounds to bytes between the two
+   directions.
 
    Which function: CordsResizedCrop with CordsCropDraw for training, CordsResizedCentre for evaluation.
 
@@ -20,8 +26,7 @@ typedef struct {
   double ratio_min, ratio_max; /* columns / rows of the box, uniform in the logarithm */
 } CordsCropRange;
 
-/* Bytes of work space (aligned for float) for any box of an image of rows × columns.  For CordsResizedCentre the
-   outputs are those of the whole resized image, CordsCentreSides. */
+/* Bytes of work space (aligned for float) for any box or part of an image of rows × columns. */
 size_t CordsResizedCropWorkBytes(PetscInt rows, PetscInt columns, PetscInt channels, PetscInt out_rows,
                                  PetscInt out_columns);
 
@@ -33,13 +38,16 @@ void CordsResizedCrop(const uint8_t *image, PetscInt rows, PetscInt columns, Pet
 void CordsResizedPart(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels,
                       const CordsImagePart *part, PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work);
 
-/* Sides of an image whose shorter side has become `shorter` pixels, the other in proportion, rounded down. */
-void CordsCentreSides(PetscInt rows, PetscInt columns, PetscInt shorter, PetscInt *new_rows, PetscInt *new_columns);
+/* Sides of the smallest image in proportion to rows × columns that covers rows_min × columns_min, rounded down
+   (torchvision's Resize to a shorter side: both are that). */
+void CordsCoverSides(PetscInt rows, PetscInt columns, PetscInt rows_min, PetscInt columns_min, PetscInt *full_rows,
+                     PetscInt *full_columns);
 
-/* The image resized so that its shorter side is `shorter`, then its centre of out_rows × out_columns (each at most
-   `shorter`).  Only what is in the centre is computed. */
-void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels, PetscInt shorter,
-                        PetscInt out_rows, PetscInt out_columns, uint8_t *output, void *work);
+/* The part resized to full_rows × full_columns, of that the centre of out_rows × out_columns (not more), which is all
+   that is computed. */
+void CordsResizedCentre(const uint8_t *image, PetscInt rows, PetscInt columns, PetscInt channels,
+                        const CordsImagePart *part, PetscInt full_rows, PetscInt full_columns, PetscInt out_rows,
+                        PetscInt out_columns, uint8_t *output, void *work);
 
 /* A random box: ten tries, then the largest central box whose ratio is in the range (torchvision's rule).
    key.sample is the number of the image; key.purpose is not looked at. */

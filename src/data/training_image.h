@@ -1,6 +1,6 @@
 /* One image on its way from decoded bytes of any size to what the network learns from: random box, resize, flip and
    RandAugment on bytes, then normalised float32.  For datasets with CordsAugmentOnBytes; the others go through
-   data/resize.h and CordsAugmentImage.
+   CordsImageRead (image_reader.h) and CordsAugmentImage.
 
    All functions are pure and may be called from several threads at once, each with its own work. */
 #ifndef CORDS_DATA_TRAINING_IMAGE_H

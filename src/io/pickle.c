@@ -556,13 +556,3 @@ PetscBool CordsPickleIs(const CordsPickle *pickle, PetscInt value, CordsPickleKi
   return (PetscBool)(v->kind == kind && (size_t)v->count == strlen(text) &&
                      memcmp(v->is.text, text, (size_t)v->count) == 0);
 }
-
-PetscInt CordsPickleGet(const CordsPickle *pickle, PetscInt dict, const char *key)
-{
-  const CordsPickleValue *v = &pickle->values[dict];
-
-  for (int32_t k = 0; k < v->count; k += 2) {
-    if (CordsPickleIs(pickle, v->is.items[k], CORDS_PICKLE_TEXT, key)) return v->is.items[k + 1];
-  }
-  return -1;
-}

@@ -56,8 +56,6 @@ PetscErrorCode CordsPickleFree(CordsPickle *pickle);
 
 /* True if the value is this text or has this name. */
 PetscBool CordsPickleIs(const CordsPickle *pickle, PetscInt value, CordsPickleKind kind, const char *text);
-/* The value of a key in a dictionary, −1 if there is none. */
-PetscInt CordsPickleGet(const CordsPickle *pickle, PetscInt dict, const char *key);
 
 /* Text of a file for a sentence: at most `length` − 1 bytes, what cannot be printed as '?'. */
 void CordsPicklePrintable(size_t count, const char *text, size_t length, char *printable);

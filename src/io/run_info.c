@@ -49,16 +49,6 @@ static int Digest(const char *path, char digest[65])
   return failure;
 }
 
-PetscErrorCode CordsRunInfoDigest(const char *path, char digest[65])
-{
-  int failure;
-
-  PetscFunctionBegin;
-  failure = Digest(path, digest);
-  CordsCheckUser(!failure, PETSC_COMM_SELF, "cannot read '%s': %s", path, strerror(failure));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 PetscErrorCode CordsRunInfoDigestBytes(size_t bytes, const void *data, char digest[65])
 {
   unsigned char result[EVP_MAX_MD_SIZE];

@@ -13,9 +13,7 @@ PetscErrorCode CordsRunInfoWrite(CordsContext context, CordsH5 file, const char 
 /* Version of cords and of every library it runs with, one per line; PetscFree by the caller. */
 PetscErrorCode CordsRunInfoLibraries(char **text);
 
-/* SHA-256 of a file as 64 hexadecimal digits.  Not collective. */
-PetscErrorCode CordsRunInfoDigest(const char *path, char digest[65]);
-/* The same of bytes in memory. */
+/* SHA-256 of bytes in memory as 64 hexadecimal digits.  Not collective. */
 PetscErrorCode CordsRunInfoDigestBytes(size_t bytes, const void *data, char digest[65]);
 
 #endif

@@ -48,7 +48,6 @@ static void CheckType(CordsType type)
   End(&f)
 
   OPERATION(CordsRelu(type, COUNT, f.x.data, f.y.data), fmax(X(&f, k), 0));
-  OPERATION(CordsReluAdd(type, COUNT, f.x.data, f.y.data), BEFORE + fmax(X(&f, k), 0));
   OPERATION(CordsReluAdjoint(type, COUNT, f.x.data, f.w.data, f.y.data), X(&f, k) > 0 ? W : 0);
   OPERATION(CordsReluAdjointAdd(type, COUNT, f.x.data, f.w.data, f.y.data), BEFORE + (X(&f, k) > 0 ? W : 0));
   OPERATION(CordsAxpy(type, COUNT, -0.3, f.x.data, f.y.data), BEFORE - 0.3 * X(&f, k));

@@ -3,7 +3,7 @@
 #include "support/support.h"
 
 #include "data/loader.h"
-#include "data/resize.h"
+#include "data/resized_crop.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -101,7 +101,7 @@ static void TestPlain(void **state)
   SupportCall(CordsDatasetDestroy(&dataset));
 }
 
-/* Resized before it is normalised; the batch and the single image agree. */
+/* Resized as bytes, then normalised; the batch and the single image agree. */
 static void TestResized(void **state)
 {
   enum { ROWS = 11, COLUMNS = 3 };
@@ -109,23 +109,24 @@ static void TestResized(void **state)
   CordsContextData alone = Alone(0, 1);
   CordsLoaderSettings settings = {.rows = ROWS, .columns = COLUMNS, .batch = IDX_IMAGES};
   CordsLoader loader;
-  CordsResize resize;
   float images[IDX_IMAGES * ROWS * COLUMNS], labels[IDX_IMAGES * CLASSES], image[ROWS * COLUMNS];
-  float input[IDX_PIXELS], expected[ROWS * COLUMNS], work[IDX_ROWS * COLUMNS];
+  float expected[ROWS * COLUMNS];
+  uint8_t input[IDX_PIXELS], resized[ROWS * COLUMNS];
+  const CordsBox whole = {.row_count = IDX_ROWS, .column_count = IDX_COLUMNS};
+  void *work = malloc(CordsResizedCropWorkBytes(IDX_ROWS, IDX_COLUMNS, 1, ROWS, COLUMNS));
   PetscInt label;
 
-  resize = CordsResizeCreate(IDX_ROWS, IDX_COLUMNS, ROWS, COLUMNS);
-  assert_non_null(resize);
   SupportCall(CordsLoaderCreate(&alone, dataset, &settings, &loader));
   SupportCall(CordsLoaderRead(loader, 0, 0, images, labels, NULL));
   for (int i = 0; i < IDX_IMAGES; i++) {
-    for (int k = 0; k < IDX_PIXELS; k++) input[k] = ((float)SupportIdxPixel(i, k) / 255 - .1307f) / .3081f;
-    CordsResizeApply(resize, 1, input, expected, work); /* resizing is linear and keeps constants: order is free */
+    for (int k = 0; k < IDX_PIXELS; k++) input[k] = (uint8_t)SupportIdxPixel(i, k);
+    CordsResizedCrop(input, IDX_ROWS, IDX_COLUMNS, 1, whole, ROWS, COLUMNS, resized, work);
+    for (int k = 0; k < ROWS * COLUMNS; k++) expected[k] = ((float)resized[k] / 255 - .1307f) / .3081f;
     SupportCompareF32("resized", ROWS * COLUMNS, images + i * ROWS * COLUMNS, expected, 1e-5);
     SupportCall(CordsLoaderImage(dataset, i, ROWS, COLUMNS, image, &label));
     assert_memory_equal(image, images + i * ROWS * COLUMNS, sizeof image);
   }
-  CordsResizeDestroy(&resize);
+  free(work);
   SupportCall(CordsLoaderDestroy(&loader));
   SupportCall(CordsDatasetDestroy(&dataset));
 }

@@ -26,12 +26,13 @@ static void CheckCentre(CordsH5 file, const SupportPicture *picture)
 {
   CordsImageShape in = picture->input_shape, out = picture->shape;
   PetscInt shorter = SupportPicturesInt(file, picture, "shorter"), rows, columns;
+  const CordsImagePart whole = {.row_count = in.rows, .column_count = in.columns};
   uint8_t *found = malloc(CordsImageSize(out));
-  void *work;
+  void *work = malloc(CordsResizedCropWorkBytes(in.rows, in.columns, in.channels, out.rows, out.columns));
 
-  CordsCentreSides(in.rows, in.columns, shorter, &rows, &columns);
-  work = malloc(CordsResizedCropWorkBytes(in.rows, in.columns, in.channels, rows, columns));
-  CordsResizedCentre(picture->input, in.rows, in.columns, in.channels, shorter, out.rows, out.columns, found, work);
+  CordsCoverSides(in.rows, in.columns, shorter, shorter, &rows, &columns);
+  CordsResizedCentre(picture->input, in.rows, in.columns, in.channels, &whole, rows, columns, out.rows, out.columns,
+                     found, work);
   SupportPicturesCompare(picture, 1, found);
   free(found);
   free(work);
@@ -48,6 +49,41 @@ static void TestCrops(void **state)
 static void TestCentres(void **state)
 {
   SupportPicturesEach("centres", CORDS_FILE_U8, CheckCentre);
+}
+
+/* Rows of pixels, and columns of them.
+   2 → 4: centres of the output at −1/4, 1/4, 3/4, 5/4 of the input's pixel numbers, the ends held: 0, 1/4, 3/4, 1 of
+   the way from the first to the second pixel. 4 → 2: centres at 1 and 3 (pixel j has its centre at j + 1/2), triangle
+   of half width 2.  Output 0: distances 1/2, 1/2, 3/2 of pixels 0, 1, 2: weights 3/4, 3/4, 1/4 of 7/4 = 3/7, 3/7, 1/7.
+ */
+static void TestByHand(void **state)
+{
+  const uint8_t two[2] = {10, 50}, enlarged[4] = {10, 20, 40, 50};
+  const uint8_t four[4] = {49, 0, 98, 147}, shrunk[2] = {(3 * 49 + 98) / 7, (3 * 98 + 3 * 147) / 7};
+  uint8_t output[4], work[4096];
+
+  CordsResizedCrop(two, 1, 2, 1, (CordsBox){0, 1, 0, 2}, 1, 4, output, work);
+  assert_memory_equal(output, enlarged, 4);
+  CordsResizedCrop(two, 2, 1, 1, (CordsBox){0, 2, 0, 1}, 4, 1, output, work);
+  assert_memory_equal(output, enlarged, 4);
+  CordsResizedCrop(four, 1, 4, 1, (CordsBox){0, 1, 0, 4}, 1, 2, output, work);
+  assert_memory_equal(output, shrunk, 2);
+  CordsResizedCrop(four, 4, 1, 1, (CordsBox){0, 4, 0, 1}, 2, 1, output, work);
+  assert_memory_equal(output, shrunk, 2);
+}
+
+/* An image of 60 × 90 for a network of 20 × 41: of its sides at least 24 and 48 (8/7, rounded), so columns are short.
+ */
+static void TestCoverSides(void **state)
+{
+  PetscInt rows, columns;
+
+  CordsCoverSides(60, 90, 24, 48, &rows, &columns);
+  assert_int_equal(rows, 32);
+  assert_int_equal(columns, 48);
+  CordsCoverSides(375, 500, 256, 256, &rows, &columns);
+  assert_int_equal(rows, 256);
+  assert_int_equal(columns, 341);
 }
 
 /* The whole image at its own size is the image. */
@@ -138,9 +174,9 @@ static void TestDrawFallback(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(TestCrops),        cmocka_unit_test(TestCentres), cmocka_unit_test(TestSameSize),
-    cmocka_unit_test(TestOutside),      cmocka_unit_test(TestDraw),    cmocka_unit_test(TestDrawKey),
-    cmocka_unit_test(TestDrawFallback),
+    cmocka_unit_test(TestCrops),      cmocka_unit_test(TestCentres),  cmocka_unit_test(TestByHand),
+    cmocka_unit_test(TestCoverSides), cmocka_unit_test(TestSameSize), cmocka_unit_test(TestOutside),
+    cmocka_unit_test(TestDraw),       cmocka_unit_test(TestDrawKey),  cmocka_unit_test(TestDrawFallback),
 };
 
 SUPPORT_MAIN(tests)
