@@ -184,8 +184,8 @@ PetscErrorCode CordsBenchStepCreate(CordsBenchNetwork *network)
 
 void CordsBenchNetworkBackends(const CordsBenchNetwork *network, PetscInt operations, size_t length, char *text)
 {
-  enum { MANY = 2 }; /* a block of steps is one call */
-  CordsBenchCalls calls = {network->type, operations, network->plan.images, MANY};
+  const PetscInt block = PETSC_MAX_INT; /* of steps, one call: many images */
+  CordsBenchCalls calls = {network->type, operations, network->plan.images, block};
 
   CordsBenchBackends(&network->model->architecture, &calls, length, text);
 }

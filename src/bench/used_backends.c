@@ -6,8 +6,7 @@
 /* Index in CordsConvBackendList. */
 static PetscInt Index(const CordsConvShape *shape, CordsType type, CordsConvOperation operation, PetscInt images)
 {
-  PetscInt chosen =
-      CordsConvChoiceFind(shape, type, operation, images > 1 ? CORDS_CONV_MANY_IMAGES : CORDS_CONV_ONE_IMAGE);
+  PetscInt chosen = CordsConvChoiceFind(shape, type, operation, CordsConvImagesOf(images));
   const char *const *names;
   PetscBool supports = PETSC_FALSE;
   PetscInt count;
@@ -41,7 +40,7 @@ static unsigned Bits(const CordsConvShape *shape, const CordsBenchCalls *calls, 
 
   for (PetscInt k = 0; k < calls->operations; k++) {
     CordsConvOperation operation = (CordsConvOperation)k;
-    PetscInt n = operation == CORDS_CONV_BACKWARD_WEIGHTS ? 2 : images;
+    PetscInt n = operation == CORDS_CONV_BACKWARD_WEIGHTS ? PETSC_MAX_INT : images;
     bits |= 1u << Index(shape, calls->type, operation, n);
   }
   return bits;

@@ -1,6 +1,6 @@
 /* Which backend does a convolution: measured once per shape and type, kept in a file.
 
-   A choice belongs to a key: shape, type, operation, number of images (one or many), threads.  It is made by a trial of
+   A choice belongs to a key: shape, type, operation, number of images (few or many), threads.  It is made by a trial of
    a few milliseconds on rank 0 and told to all ranks, so every rank computes the same way.  A trial is noisy, hence two
    rules: a backend must be clearly faster to be preferred to one before it in backends.def, and what was found is kept,
    in the file of -kernel_cache from run to run and in checkpoints for a run that is continued.
@@ -13,9 +13,14 @@
 #include "conv/conv.h"
 #include "core/context.h"
 
-/* How many images a convolution is called with. */
-typedef enum { CORDS_CONV_ONE_IMAGE, CORDS_CONV_MANY_IMAGES } CordsConvImages;
+/* How many images a convolution is called with: one or two, for which all weights pass through the processor, or more.
+ */
+typedef enum { CORDS_CONV_FEW_IMAGES, CORDS_CONV_MANY_IMAGES } CordsConvImages;
 enum { CORDS_CONV_IMAGES_COUNT = 2 };
+static inline CordsConvImages CordsConvImagesOf(PetscInt n)
+{
+  return n <= 2 ? CORDS_CONV_FEW_IMAGES : CORDS_CONV_MANY_IMAGES;
+}
 
 /* -kernel_choice measured|order|lean, -kernel_cache FILE.  memory_is_short: so lean is the default, the first in order
    that keeps weights in no more memory than they have, and trials tell what that costs (CordsConvChoiceSlowdown). Until

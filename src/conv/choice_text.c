@@ -9,7 +9,7 @@
 
 enum { LINE_MAX_LENGTH = 320, SIZE_MAX_SANE = 1 << 20, THREADS_MAX_SANE = 1 << 16 };
 
-const char *const CordsConvImagesNames[] = {"one", "many"};
+const char *const CordsConvImagesNames[] = {"few", "many"};
 
 static PetscBool SameKey(const CordsConvChoice *a, const CordsConvChoice *b)
 {

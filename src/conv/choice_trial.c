@@ -362,9 +362,9 @@ PetscErrorCode CordsConvChoiceMeasure(const CordsConvShape *shape, CordsType typ
     PetscFunctionReturn(PETSC_SUCCESS);
   }
   for (PetscInt k = 0; k < count; k++) PetscCall(CordsConvCreate(shape, type, candidates[k].name, &candidates[k].conv));
-  /* one image begins from the choice for many: fewer kernels, and fewer copies of the weights */
+  /* few images begin from the choice for many: fewer kernels, and fewer copies of the weights */
   PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_MANY_IMAGES, many, count, candidates, preferred, table));
-  PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_ONE_IMAGE, 1, count, candidates, preferred, table));
+  PetscCall(MeasureImages(shape, type, lean, CORDS_CONV_FEW_IMAGES, 1, count, candidates, preferred, table));
   for (PetscInt k = 0; k < count; k++) PetscCall(CordsConvDestroy(&candidates[k].conv));
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -22,7 +22,7 @@ enum { BACKEND_COUNT = PETSC_STATIC_ARRAY_LENGTH(backends) };
 
 const char *const CordsConvOperationNames[] = {"forward", "backward_data", "backward_weights"};
 
-/* An operation for one image or for many; those that multiply with weights come first. */
+/* An operation for few images or for many; those that multiply with weights come first. */
 enum {
   SLOT_COUNT = CORDS_CONV_OPERATION_COUNT * CORDS_CONV_IMAGES_COUNT,
   MULTIPLYING_SLOT_COUNT = CORDS_CONV_BACKWARD_WEIGHTS * CORDS_CONV_IMAGES_COUNT
@@ -44,9 +44,7 @@ struct _p_CordsConv {
 
 static const Kernel *KernelFor(CordsConv conv, CordsConvOperation operation, PetscInt n)
 {
-  CordsConvImages images = n == 1 ? CORDS_CONV_ONE_IMAGE : CORDS_CONV_MANY_IMAGES;
-
-  return &conv->kernels[(PetscInt)operation * CORDS_CONV_IMAGES_COUNT + (PetscInt)images];
+  return &conv->kernels[(PetscInt)operation * CORDS_CONV_IMAGES_COUNT + (PetscInt)CordsConvImagesOf(n)];
 }
 
 CordsConvShape CordsConvShapeSame(PetscInt in_rows, PetscInt in_columns, PetscInt in_channels, PetscInt out_channels,
@@ -249,10 +247,10 @@ void CordsConvLaterBytes(CordsConv conv, PetscInt most, double *own, double *sha
     return;
   }
   for (int operation = 0; operation < CORDS_CONV_OPERATION_COUNT; operation++) {
-    const Kernel *one = KernelFor(conv, (CordsConvOperation)operation, 1);
+    const Kernel *few = KernelFor(conv, (CordsConvOperation)operation, 1);
     const Kernel *many = KernelFor(conv, (CordsConvOperation)operation, most);
-    for (const Kernel *k = one; k <= many; k++) { /* neighbours, or the same */
-      const PetscBool counted = (PetscBool)(k > one && k->backend == one->backend);
+    for (const Kernel *k = few; k <= many; k++) { /* neighbours, or the same */
+      const PetscBool counted = (PetscBool)(k > few && k->backend == few->backend);
       double its_own = 0, its_shared = 0;
       if (counted || !k->backend->later_bytes) continue;
       k->backend->later_bytes(k->data, (CordsConvOperation)operation, &its_own, &its_shared);

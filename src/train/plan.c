@@ -111,7 +111,7 @@ typedef struct {
   double chosen, fastest;
 } Work;
 
-/* One operation of a convolution for so many items in all, one or many at a time. */
+/* One operation of a convolution for so many items in all, few or many at a time. */
 static void AddWork(const CordsArchitecture *a, PetscInt connection, CordsType type, CordsConvOperation operation,
                     CordsConvImages images, double items, Work *work)
 {
@@ -123,7 +123,7 @@ static void AddWork(const CordsArchitecture *a, PetscInt connection, CordsType t
   work->fastest += items * CordsConvFlops(shape) / CordsConvChoiceSlowdown(shape, type, operation, images);
 }
 
-/* Steps of so many items in all (images × steps): the recurrent convolution of one step at a time, for one image or
+/* Steps of so many items in all (images × steps): the recurrent convolution of one step at a time, for few images or
    many, everything else of a block of steps.  What is computed once for all steps does not count. */
 static void AddSteps(CordsSystem system, CordsConvImages images, double items, PetscBool record, Work *work)
 {
@@ -147,9 +147,8 @@ static double Kernels(CordsSystem system, const CordsPlanTask *task, PetscInt im
 {
   Work work = {0, 0};
 
-  AddSteps(system, CORDS_CONV_ONE_IMAGE, task->spontaneous, PETSC_FALSE, &work);
-  AddSteps(system, images == 1 ? CORDS_CONV_ONE_IMAGE : CORDS_CONV_MANY_IMAGES, (double)task->batch * task->steps,
-           task->record, &work);
+  AddSteps(system, CORDS_CONV_FEW_IMAGES, task->spontaneous, PETSC_FALSE, &work);
+  AddSteps(system, CordsConvImagesOf(images), (double)task->batch * task->steps, task->record, &work);
   return work.fastest > 0 ? work.chosen / work.fastest : 1;
 }
 

@@ -13,7 +13,7 @@ static void TestFirst(void **state)
   CordsConvChoiceClear();
   for (int k = 0; k < CORDS_CONV_OPERATION_COUNT; k++) {
     SupportCall(CordsConvCreate(&shape, CORDS_F64, NULL, &conv));
-    assert_string_equal(CordsBenchBackend(&shape, CORDS_F64, (CordsConvOperation)k, 2),
+    assert_string_equal(CordsBenchBackend(&shape, CORDS_F64, (CordsConvOperation)k, 3),
                         CordsConvBackend(conv, (CordsConvOperation)k));
     SupportCall(CordsConvDestroy(&conv));
   }
@@ -38,13 +38,13 @@ static void TestOfNetwork(void **state)
 {
   CordsArchitecture a = NetworkArchitecture(NETWORK_STEM, "relu");
   const CordsConvShape *recurrent = &a.connections[a.recurrent[0]].shape;
-  CordsBenchCalls forward = {CORDS_F32, 1, 1, 2}, back = {CORDS_F32, 3, 1, 2}, many = {CORDS_F32, 1, 2, 2};
+  CordsBenchCalls forward = {CORDS_F32, 1, 2, 3}, back = {CORDS_F32, 3, 2, 3}, many = {CORDS_F32, 1, 3, 3};
   char text[CORDS_BENCH_BACKENDS_LENGTH];
 
   CordsConvChoiceClear();
   CordsBenchBackends(&a, &forward, sizeof text, text);
   assert_string_equal(text, "direct");
-  Choose(recurrent, "forward", "one", "gemm");
+  Choose(recurrent, "forward", "few", "gemm");
   CordsBenchBackends(&a, &forward, sizeof text, text);
   assert_string_equal(text, "direct, gemm");
   CordsBenchBackends(&a, &many, sizeof text, text); /* which calls for another choice */

@@ -76,7 +76,7 @@ static void TestOrder(void **state)
     if (supports) first = k;
   }
   for (int k = 0; k < CORDS_CONV_OPERATION_COUNT; k++)
-    assert_int_equal(CordsConvChoiceFind(&shape, CORDS_F32, (CordsConvOperation)k, CORDS_CONV_ONE_IMAGE), first);
+    assert_int_equal(CordsConvChoiceFind(&shape, CORDS_F32, (CordsConvOperation)k, CORDS_CONV_FEW_IMAGES), first);
   SupportCall(CordsConvChoiceGetText(&text));
   assert_int_equal(Lines(text), 12);
   assert_non_null(strstr(text, " ahead 0.00\n"));
@@ -138,11 +138,11 @@ static void TestSlowdown(void **state)
 {
   const CordsConvShape shape = CordsConvShapeSame(6, 6, 4, 4, 3, 1);
   const char *lines =
-      "f32 forward one threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend direct "
+      "f32 forward few threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend direct "
       "ahead 0.50\n"
       "f32 forward many threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend direct "
       "ahead 0.97\n"
-      "f32 backward_data one threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend "
+      "f32 backward_data few threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend "
       "direct ahead 0.00\n"
       "f32 backward_data many threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 backend "
       "direct ahead 1.50\n";
@@ -189,7 +189,7 @@ static void TestUsed(void **state)
                       "ahead 1.50\n"
                       "f32 backward_weights many threads 1 in 6x6x4 out 6x6x4 kernel 3x3 stride 1 padding 1,1,1,1 "
                       "backend reference ahead 1.20\n";
-  float x[2 * 6 * 6 * 4], y[2 * 6 * 6 * 4], one[6 * 6 * 4], w[4 * 4 * 9];
+  float x[3 * 6 * 6 * 4], y[3 * 6 * 6 * 4], two[2 * 6 * 6 * 4], w[4 * 4 * 9];
   CordsConv conv;
 
   Begin("-kernel_choice order");
@@ -198,13 +198,13 @@ static void TestUsed(void **state)
   assert_string_equal(CordsConvBackend(conv, CORDS_CONV_FORWARD), "gemm");
   assert_string_equal(CordsConvBackend(conv, CORDS_CONV_BACKWARD_WEIGHTS), "reference");
   assert_string_not_equal(CordsConvBackend(conv, CORDS_CONV_BACKWARD_DATA), "gemm");
-  /* one image goes another way than two, with the same weights */
-  SupportFillF32(1, 2 * 6 * 6 * 4, x);
+  /* two images go another way than three, with the same weights */
+  SupportFillF32(1, 3 * 6 * 6 * 4, x);
   SupportFillF32(2, 4 * 4 * 9, w);
   SupportCall(CordsConvSetWeights(conv, w));
-  SupportCall(CordsConvForward(conv, 2, x, y, PETSC_FALSE));
-  SupportCall(CordsConvForward(conv, 1, x + 6 * 6 * 4, one, PETSC_FALSE));
-  SupportCompareF32("one image of two", 6 * 6 * 4, one, y + 6 * 6 * 4, 1e-6);
+  SupportCall(CordsConvForward(conv, 3, x, y, PETSC_FALSE));
+  SupportCall(CordsConvForward(conv, 2, x + 6 * 6 * 4, two, PETSC_FALSE));
+  SupportCompareF32("two images of three", 2 * 6 * 6 * 4, two, y + 6 * 6 * 4, 1e-6);
   SupportCall(CordsConvDestroy(&conv));
 }
 
