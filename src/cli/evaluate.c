@@ -78,9 +78,6 @@ static PetscErrorCode WriteSkipped(CordsDataset dataset, CordsH5 file)
 static PetscErrorCode WriteResults(CordsContext context, CordsModel model, CordsDataset dataset,
                                    const CordsEvaluation *e)
 {
-  const char *inputs[16] = {checkpoint};
-  const char *const *files;
-  PetscInt file_count;
   PetscInt64 steps = e->steps;
   CordsResults results;
 
@@ -98,9 +95,7 @@ static PetscErrorCode WriteResults(CordsContext context, CordsModel model, Cords
   PetscCall(CordsResultsDeclare(results, &label_schema, CORDS_FILE_I64, 0, NULL));
   PetscCall(CordsResultsAppend(results, predicted_schema.name, e->count, e->predicted));
   PetscCall(CordsResultsAppend(results, label_schema.name, e->count, e->label));
-  PetscCall(CordsDatasetFiles(dataset, &file_count, &files));
-  for (PetscInt k = 0; k < file_count && k < 15; k++) inputs[k + 1] = files[k];
-  PetscCall(CordsResultsCommit(&results, "evaluate", PetscMin(file_count, 15) + 1, inputs));
+  PetscCall(CordsDatasetCommitResults(dataset, "evaluate", checkpoint, &results));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

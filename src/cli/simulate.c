@@ -228,20 +228,6 @@ static PetscErrorCode SimulateAll(CordsContext context, Trial *t, CordsDataset d
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The checkpoint and the files of the dataset, for /run. */
-static PetscErrorCode Commit(CordsResults *results, CordsDataset dataset)
-{
-  const char *const *paths, *inputs[16] = {checkpoint};
-  PetscInt count;
-
-  PetscFunctionBegin;
-  PetscCall(CordsDatasetFiles(dataset, &count, &paths));
-  count = PetscMin(count, (PetscInt)PETSC_STATIC_ARRAY_LENGTH(inputs) - 1);
-  for (PetscInt k = 0; k < count; k++) inputs[k + 1] = paths[k];
-  PetscCall(CordsResultsCommit(results, "simulate", count + 1, inputs));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 static PetscErrorCode Run(CordsContext context, int *exit_status)
 {
   CordsModel model;
@@ -260,7 +246,7 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   PetscCall(CordsResultsCreate(context, output, &results));
   PetscCall(Declare(&trial, results));
   PetscCall(SimulateAll(context, &trial, dataset, results));
-  PetscCall(Commit(&results, dataset));
+  PetscCall(CordsDatasetCommitResults(dataset, "simulate", checkpoint, &results));
   PetscCall(CordsLog(context, "%s: %" PetscInt64_FMT " trials of %" PetscInt_FMT " steps\n", output,
                      selection.end - selection.first, trial.steps));
   PetscCall(TrialDestroy(&trial));

@@ -221,6 +221,20 @@ PetscErrorCode CordsDatasetFiles(CordsDataset dataset, PetscInt *count, const ch
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
+PetscErrorCode CordsDatasetCommitResults(CordsDataset dataset, const char *command, const char *checkpoint,
+                                         CordsResults *results)
+{
+  const char **inputs;
+
+  PetscFunctionBegin;
+  PetscCall(PetscMalloc1(dataset->path_count + 1, &inputs));
+  inputs[0] = checkpoint;
+  for (PetscInt k = 0; k < dataset->path_count; k++) inputs[k + 1] = dataset->paths[k];
+  PetscCall(CordsResultsCommit(results, command, dataset->path_count + 1, inputs));
+  PetscCall(PetscFree(inputs));
+  PetscFunctionReturn(PETSC_SUCCESS);
+}
+
 /* ---- datasets of members ---- */
 
 PetscBool CordsDatasetFetchMember(CordsDataset dataset, CordsSample i, CordsBytes *file, PetscInt *label,

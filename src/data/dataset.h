@@ -6,6 +6,7 @@
 #include "data/augment.h"
 #include "data/bytes.h"
 #include "data/decode.h"
+#include "io/results.h"
 
 typedef PetscInt64 CordsSample; /* number of an image in its split of the dataset */
 
@@ -64,6 +65,10 @@ PetscErrorCode CordsDatasetSkipped(CordsDataset dataset, PetscInt *count, CordsS
 
 /* Paths of the files that were read (for digests), without archives of images.  Borrowed. */
 PetscErrorCode CordsDatasetFiles(CordsDataset dataset, PetscInt *count, const char *const **paths);
+/* CordsResultsCommit of what a command made from a checkpoint and the dataset's images: /run names both.  Collective.
+ */
+PetscErrorCode CordsDatasetCommitResults(CordsDataset dataset, const char *command, const char *checkpoint,
+                                         CordsResults *results);
 
 /* Names of all datasets, and what each is (for `cords info datasets`). */
 PetscErrorCode CordsDatasetList(PetscInt *count, const char *const **names, const char *const **abouts);

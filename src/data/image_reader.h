@@ -2,7 +2,7 @@
 
    Images of a dataset of one size are resized as a whole.  Images of any size keep their proportions: the shorter side
    becomes 8/7 of the network's (256 for 224; of a network that is not square, the side that is shorter in comparison)
-   and the centre is cut out, as in torchvision's Resize and CenterCrop. */
+   and the centre is cut out, as in torchvision's Resize and CenterCrop.  Both on bytes (resized_crop.h). */
 #ifndef CORDS_DATA_IMAGE_READER_H
 #define CORDS_DATA_IMAGE_READER_H
 

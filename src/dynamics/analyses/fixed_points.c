@@ -211,20 +211,6 @@ static PetscErrorCode SolveAll(CordsContext context, CordsModel model, CordsData
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-/* The checkpoint and the files of the dataset, for /run. */
-static PetscErrorCode Commit(CordsResults *results, CordsDataset dataset)
-{
-  const char *const *paths, *inputs[16] = {options.files.checkpoint};
-  PetscInt count;
-
-  PetscFunctionBegin;
-  PetscCall(CordsDatasetFiles(dataset, &count, &paths));
-  count = PetscMin(count, (PetscInt)PETSC_STATIC_ARRAY_LENGTH(inputs) - 1);
-  for (PetscInt k = 0; k < count; k++) inputs[k + 1] = paths[k];
-  PetscCall(CordsResultsCommit(results, "analyse fixed_points", count + 1, inputs));
-  PetscFunctionReturn(PETSC_SUCCESS);
-}
-
 static PetscErrorCode Run(CordsContext context)
 {
   PetscInt points = (PetscInt)(1 + options.images.end - options.images.first), converged;
@@ -241,7 +227,7 @@ static PetscErrorCode Run(CordsContext context)
   PetscCall(CordsAnalysisWriteAreas(context, results, &model->architecture));
   PetscCall(DeclareTables(results, model));
   PetscCall(SolveAll(context, model, dataset, results, points, &converged, &worst));
-  PetscCall(Commit(&results, dataset));
+  PetscCall(CordsDatasetCommitResults(dataset, "analyse fixed_points", options.files.checkpoint, &results));
   PetscCall(CordsLog(context, "fixed points: %" PetscInt_FMT " of %" PetscInt_FMT " converged\n", converged, points));
   if (converged > 0)
     PetscCall(CordsLog(context, "fixed points: largest relative residual of these %.2g, %.2g asked\n", (double)worst,
