@@ -26,7 +26,7 @@ typedef struct {
   double ratio_min, ratio_max; /* columns / rows of the box, uniform in the logarithm */
 } CordsCropRange;
 
-/* Bytes of work space (aligned for float) for any box or part of an image of rows × columns. */
+/* Bytes of work space (aligned for float) for any box of an image of rows × columns, or a part that covers so many. */
 size_t CordsResizedCropWorkBytes(PetscInt rows, PetscInt columns, PetscInt channels, PetscInt out_rows,
                                  PetscInt out_columns);
 
