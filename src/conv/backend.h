@@ -36,6 +36,9 @@ typedef struct {
   PetscErrorCode (*backward_data)(void *data, PetscInt n, const void *dy, void *dx, PetscBool accumulate);
   /* contract of conv.h, n > 0 */
   PetscErrorCode (*backward_weights)(void *data, PetscInt n, const void *x, const void *dy, void *dw);
+  /* The same after divide, without a copy of the box in x: what the early part reads is read from early, images of the
+     box, the rest as in run from x.  May be NULL: backward_weights is then given all of x. */
+  PetscErrorCode (*divided_weights)(void *data, PetscInt n, const void *early, const void *x, const void *dy, void *dw);
 } CordsConvBackendType;
 
 /* y[item] = start[item mod period], zero for start = NULL; nothing to do where start is y.  For backends that add to y.

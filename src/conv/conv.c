@@ -218,9 +218,11 @@ PetscErrorCode CordsConvSetArrival(CordsConv conv, PetscBool adjoint, const Cord
 PetscBool CordsConvReadsEarly(CordsConv conv, CordsConvOperation operation, PetscInt n)
 {
   const PetscBool adjoint = (PetscBool)(operation == CORDS_CONV_BACKWARD_DATA);
+  const CordsConvBackendType *backend = KernelFor(conv, operation, n)->backend;
+  const PetscBool can = (PetscBool)(operation == CORDS_CONV_BACKWARD_WEIGHTS ? backend->divided_weights != NULL
+                                                                             : backend->divide != NULL);
 
-  return (PetscBool)(operation != CORDS_CONV_BACKWARD_WEIGHTS && conv->arrivals[adjoint].wait &&
-                     KernelFor(conv, operation, n)->backend->divide);
+  return (PetscBool)(can && conv->arrivals[adjoint].wait);
 }
 
 PetscInt CordsConvReach(const CordsConvShape *shape)
@@ -346,7 +348,10 @@ PetscErrorCode CordsConvBackwardWeights(CordsConv conv, PetscInt n, const void *
     PetscCall(CordsCutConvBackwardWeights(conv->cut, n, x, dy, dw));
   } else {
     PetscCall(Wait(conv, PETSC_FALSE));
-    PetscCall(k->backend->backward_weights(k->data, n, x, dy, dw));
+    if (CordsConvReadsEarly(conv, CORDS_CONV_BACKWARD_WEIGHTS, n))
+      PetscCall(k->backend->divided_weights(k->data, n, *conv->arrivals[PETSC_FALSE].early, x, dy, dw));
+    else
+      PetscCall(k->backend->backward_weights(k->data, n, x, dy, dw));
   }
   PetscFunctionReturn(PETSC_SUCCESS);
 }

@@ -32,7 +32,9 @@ typedef struct {
   size_t unit_size; /* and of a NUMBER */
   PetscInt items;   /* of x and dy */
   const char *x;    /* UNITs [item][in pixel][channel] */
-  const char *dy;   /* elements as given */
+  CordsBox box;     /* of early, empty where there is none */
+  const char *early;
+  const char *dy; /* elements as given */
   char *dw;
   const void *zeros;
 } Work;
@@ -48,6 +50,27 @@ static PetscInt PartStart(const Work *w, PetscInt part)
   return (PetscInt)((PetscInt64)part * w->shape->in_channels / w->parts);
 }
 
+/* A row of inputs: all of its pixels, and those from column `start` to `end` in the early images. */
+typedef struct {
+  const char *pixels, *early;
+  PetscInt start, end;
+} Line;
+
+static Line LineOf(const Work *w, PetscInt item, PetscInt row)
+{
+  const CordsConvShape *s = w->shape;
+  const CordsBox *b = &w->box;
+  const size_t pixel_bytes = (size_t)s->in_channels * w->unit_size;
+  const PetscInt early_row = row - b->row_start;
+  Line line = {.pixels = w->x + ((size_t)item * s->in_rows + row) * s->in_columns * pixel_bytes};
+
+  if (early_row < 0 || early_row >= b->row_count) return line;
+  line.early = w->early + ((size_t)item * b->row_count + early_row) * b->column_count * pixel_bytes;
+  line.start = b->column_start;
+  line.end = b->column_start + b->column_count;
+  return line;
+}
+
 /* rows[p] for output positions first .. first + count − 1 (counted through all items) and one tap */
 static void FillRows(const Work *w, PetscInt64 first, PetscInt count, PetscInt tap, const void *rows[])
 {
@@ -60,11 +83,16 @@ static void FillRows(const Work *w, PetscInt64 first, PetscInt count, PetscInt t
   for (PetscInt p = 0; p < count;) {
     const PetscInt row = i * s->stride + tap / s->kernel_columns - s->pad_top;
     const PetscInt end = PetscMin(s->out_columns, j + count - p);
-    const char *line = w->x + ((size_t)item * s->in_rows + PetscMax(row, 0)) * s->in_columns * pixel_bytes;
+    const PetscBool has_row = (PetscBool)(row >= 0 && row < s->in_rows);
+    const Line line = has_row ? LineOf(w, item, row) : (Line){0};
     for (; j < end; j++, p++) {
       const PetscInt column = j * s->stride + tap % s->kernel_columns - s->pad_left;
-      const int inside = row >= 0 && row < s->in_rows && column >= 0 && column < s->in_columns;
-      rows[p] = inside ? line + (size_t)column * pixel_bytes : w->zeros;
+      if (!has_row || column < 0 || column >= s->in_columns)
+        rows[p] = w->zeros;
+      else if (column >= line.start && column < line.end)
+        rows[p] = line.early + (size_t)(column - line.start) * pixel_bytes;
+      else
+        rows[p] = line.pixels + (size_t)column * pixel_bytes;
     }
     if (j < s->out_columns) break;
     j = 0;
@@ -177,29 +205,53 @@ static void Interleave(PetscInt pairs, size_t numbers, const uint16_t *x, uint32
   }
 }
 
+/* Images in bf16 as they are given: whole but for a box, which is in images of its own. */
+typedef struct {
+  CordsBox whole, box;
+  size_t pixel_bytes;
+  const char *x, *early; /* early NULL: all is in x */
+} Images;
+
+/* `count` of them from `item` on in one piece: in x, or copied into `space`. */
+static const uint16_t *Piece(const Images *images, PetscInt item, PetscInt count, void *space)
+{
+  const size_t pixels = (size_t)CordsBoxPixels(&images->whole), early_pixels = (size_t)CordsBoxPixels(&images->box);
+  const char *x = images->x + (size_t)item * pixels * images->pixel_bytes;
+  const CordsBox inside = CordsBoxIntersect(&images->whole, &images->box);
+
+  if (!images->early) return (const uint16_t *)x;
+  memcpy(space, x, (size_t)count * pixels * images->pixel_bytes);
+  CordsBoxCopy(&inside, count, images->pixel_bytes, &images->box,
+               images->early + (size_t)item * early_pixels * images->pixel_bytes, &images->whole, space);
+  return space;
+}
+
 /* Pairs of items, a few at a time; a last single item gets a partner of zeros. */
-static PetscErrorCode RunPairs(Work *w, PetscInt n, const uint16_t *x, const uint16_t *dy, int threads)
+static PetscErrorCode RunPairs(Work *w, PetscInt n, const Images *images, const uint16_t *dy, int threads)
 {
   const CordsConvShape *s = w->shape;
   const size_t in = (size_t)s->in_rows * s->in_columns * s->in_channels;
   const size_t out = (size_t)s->out_rows * s->out_columns * s->out_channels;
-  const PetscInt most = (PetscInt)PetscMax(1, ((size_t)2 << 20) / (in * sizeof(uint32_t)));
+  const PetscInt pairs = (PetscInt)PetscMax(1, ((size_t)2 << 20) / (in * sizeof(uint32_t)));
+  const PetscInt most = PetscMin(pairs, (n + 1) / 2);
   uint32_t *interleaved;
   uint16_t *last = NULL;
+  void *space = NULL;
 
   PetscFunctionBegin;
-  PetscCall(CordsAllocate(in * sizeof *interleaved * PetscMin(most, (n + 1) / 2), &interleaved));
+  PetscCall(CordsAllocate(in * sizeof *interleaved * most, &interleaved));
+  if (images->early) PetscCall(CordsAllocate(2 * in * sizeof(uint16_t) * most, &space));
   w->x = (const char *)interleaved;
   for (PetscInt item = 0; item + 1 < n; item += 2 * most) {
     w->items = PetscMin(most, (n - item) / 2);
     w->dy = (const char *)(dy + (size_t)item * out);
-    Interleave(w->items, in, x + (size_t)item * in, interleaved, threads);
+    Interleave(w->items, in, Piece(images, item, 2 * w->items, space), interleaved, threads);
     PetscCall(RunItems(w, threads));
   }
   if (n % 2 == 1) {
     PetscCall(CordsAllocate(2 * (in + out) * sizeof *last, &last));
     memset(last, 0, 2 * (in + out) * sizeof *last);
-    memcpy(last, x + (size_t)(n - 1) * in, in * sizeof *last);
+    memcpy(last, Piece(images, n - 1, 1, space), in * sizeof *last);
     memcpy(last + 2 * in, dy + (size_t)(n - 1) * out, out * sizeof *last);
     w->items = 1;
     w->dy = (const char *)(last + 2 * in);
@@ -207,13 +259,19 @@ static PetscErrorCode RunPairs(Work *w, PetscInt n, const uint16_t *x, const uin
     PetscCall(RunItems(w, threads));
   }
   free(last);
+  free(space);
   free(interleaved);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType type, PetscInt n, const void *x,
-                                          const void *dy, void *dw)
+PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType type, PetscInt n, const CordsBox *box,
+                                          const void *early, const void *x, const void *dy, void *dw)
 {
+  const Images images = {.whole = {0, shape->in_rows, 0, shape->in_columns},
+                         .box = *box,
+                         .pixel_bytes = (size_t)shape->in_channels * CordsTypeSize(type),
+                         .x = x,
+                         .early = early};
   int threads = CordsTileThreads(CordsConvFlops(shape) * n);
   Work w = {.shape = shape,
             .type = type,
@@ -222,6 +280,7 @@ PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType
             .unit_size = CordsUnitSize(type),
             .items = n,
             .x = x,
+            .early = early,
             .dy = dy,
             .dw = dw};
   void *zeros;
@@ -231,8 +290,9 @@ PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType
   w.parts = (shape->in_channels + PART_CHANNELS - 1) / PART_CHANNELS;
   PetscCall(PetscCalloc(((size_t)shape->in_channels + CHANNELS_MAX) * w.unit_size, &zeros));
   w.zeros = zeros;
+  if (early && type != CORDS_BF16) w.box = *box;
   if (type == CORDS_BF16)
-    PetscCall(RunPairs(&w, n, x, dy, threads));
+    PetscCall(RunPairs(&w, n, &images, dy, threads));
   else
     PetscCall(RunItems(&w, threads));
   PetscCall(PetscFree(zeros));

@@ -88,7 +88,13 @@ PetscErrorCode CordsWinogradPairDivide(void *data, PetscBool adjoint, const Cord
 
 PetscErrorCode CordsWinogradPairBackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
 {
+  return CordsWinogradPairDividedWeights(data, n, NULL, x, dy, dw);
+}
+
+PetscErrorCode CordsWinogradPairDividedWeights(void *data, PetscInt n, const void *early, const void *x, const void *dy,
+                                               void *dw)
+{
   CordsWinogradPair *pair = data;
 
-  return CordsWinogradBackwardWeights(&pair->forward.grid, pair->type, n, x, dy, pair->zeros, dw);
+  return CordsWinogradBackwardWeights(&pair->forward.grid, pair->type, n, early, x, dy, pair->zeros, dw);
 }

@@ -39,5 +39,7 @@ CordsWinogradTiles CordsWinogradPairTiles(const CordsWinogradPair *pair, PetscBo
 void CordsWinogradPairLaterBytes(void *data, CordsConvOperation operation, double *own, double *shared);
 PetscErrorCode CordsWinogradPairDivide(void *data, PetscBool adjoint, const CordsBox *early);
 PetscErrorCode CordsWinogradPairBackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw);
+PetscErrorCode CordsWinogradPairDividedWeights(void *data, PetscInt n, const void *early, const void *x, const void *dy,
+                                               void *dw);
 
 #endif

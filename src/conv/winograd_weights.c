@@ -33,7 +33,7 @@ typedef struct {
   PetscInt in_vectors, out_vectors;
   PetscInt block_vectors, block_log_width; /* input and output vectors of a block, at most */
   size_t input_vector, input_place, gradient_place, du_panel, thread_bytes;
-  const char *x, *dy;
+  const char *early, *x, *dy;
   const void *zeros;
   void *dw;
 } Work;
@@ -85,12 +85,24 @@ static void PlaceBlock(const Work *w, PetscInt k, Block *b)
   b->in_count = PetscMin(w->block_vectors, w->in_vectors - b->in);
 }
 
+/* Addresses of what tile `at` of an item reads. */
+static void LocateInputs(const Work *w, PetscInt64 item, PetscInt64 at, const void *x[])
+{
+  const CordsWinogradGrid *g = w->grid;
+  const PetscInt inputs = g->size->inputs;
+  const size_t bytes = (size_t)g->in_channels * w->element_size;
+  const PetscBool early = (PetscBool)(w->early && at < g->early);
+  const char *image =
+      early ? w->early + (size_t)item * g->early_pixels * bytes : w->x + (size_t)item * g->in_pixels * bytes;
+
+  CordsWinogradAddresses((early ? g->early_inputs : g->inputs) + at * inputs, inputs, image, bytes, w->zeros, x);
+}
+
 /* Tile `tile` of all items as number k of the chunk.  A tile beyond the last is zero. */
 static void TransformTile(const Work *w, const Block *b, PetscInt64 tile, PetscInt64 all, PetscInt k)
 {
   const CordsWinogradGrid *g = w->grid;
   const PetscInt64 item = tile / g->tiles, at = tile % g->tiles;
-  const size_t in_bytes = (size_t)g->in_channels * w->element_size;
   const size_t out_bytes = (size_t)g->out_channels * w->element_size;
   const PetscInt group = k / w->together, half = k % w->together, width = w->lanes << b->log_width;
   const PetscInt inputs = g->size->inputs, outputs = g->size->outputs;
@@ -99,8 +111,7 @@ static void TransformTile(const Work *w, const Block *b, PetscInt64 tile, PetscI
   for (PetscInt p = 0; p < inputs; p++) x[p] = w->zeros;
   for (PetscInt p = 0; p < outputs; p++) dy[p] = w->zeros;
   if (tile < all) {
-    CordsWinogradAddresses(g->inputs + at * inputs, inputs, w->x + (size_t)item * g->in_pixels * in_bytes, in_bytes,
-                           w->zeros, x);
+    LocateInputs(w, item, at, x);
     CordsWinogradAddresses(g->outputs + at * outputs, outputs, w->dy + (size_t)item * g->out_pixels * out_bytes,
                            out_bytes, w->zeros, dy);
   }
@@ -181,8 +192,9 @@ double CordsWinogradWeightsBytes(const CordsWinogradGrid *grid, CordsType type)
   return (double)threads * (double)Start(grid, type, threads).thread_bytes;
 }
 
-PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n, const void *x,
-                                            const void *dy, const void *zeros, void *dw)
+PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, CordsType type, PetscInt n,
+                                            const void *early, const void *x, const void *dy, const void *zeros,
+                                            void *dw)
 {
   const PetscInt64 all = (PetscInt64)n * grid->tiles;
   const double pairs = (double)grid->in_channels * (double)grid->out_channels;
@@ -192,7 +204,7 @@ PetscErrorCode CordsWinogradBackwardWeights(const CordsWinogradGrid *grid, Cords
   char *memory;
 
   PetscFunctionBegin;
-  w.x = x, w.dy = dy, w.zeros = zeros, w.dw = dw;
+  w.early = early, w.x = x, w.dy = dy, w.zeros = zeros, w.dw = dw;
   PetscCall(CordsScratchGet((size_t)threads * w.thread_bytes, &memory));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {

@@ -21,7 +21,8 @@ typedef struct {
   CordsType type;
   CordsRoute forward, adjoint;
   PetscBool adjoint_packed;
-  void *zeros; /* a pixel outside the image */
+  CordsBox early; /* of divide, forwards */
+  void *zeros;    /* a pixel outside the image */
 } Data;
 
 /* ---- the loops ---- */
@@ -184,8 +185,11 @@ static PetscErrorCode Divide(void *data, PetscBool adjoint, const CordsBox *earl
 {
   Data *d = data;
 
-  return adjoint ? CordsRouteDivide(&d->adjoint, d->shape.out_columns, early)
-                 : CordsRouteDivide(&d->forward, d->shape.in_columns, early);
+  PetscFunctionBegin;
+  if (!adjoint) d->early = *early;
+  PetscCall(adjoint ? CordsRouteDivide(&d->adjoint, d->shape.out_columns, early)
+                    : CordsRouteDivide(&d->forward, d->shape.in_columns, early));
+  PetscFunctionReturn(PETSC_SUCCESS);
 }
 
 static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, PetscInt n, const void *x,
@@ -204,11 +208,16 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, Pet
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
-static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
+static PetscErrorCode DividedWeights(void *data, PetscInt n, const void *early, const void *x, const void *dy, void *dw)
 {
   Data *d = data;
 
-  return CordsDirectBackwardWeights(&d->shape, d->type, n, x, dy, dw);
+  return CordsDirectBackwardWeights(&d->shape, d->type, n, &d->early, early, x, dy, dw);
+}
+
+static PetscErrorCode BackwardWeights(void *data, PetscInt n, const void *x, const void *dy, void *dw)
+{
+  return DividedWeights(data, n, NULL, x, dy, dw);
 }
 
 const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
@@ -221,4 +230,5 @@ const CordsConvBackendType cords_conv_backend_direct = {.name = "direct",
                                                         .later_bytes = LaterBytes,
                                                         .run = Run,
                                                         .divide = Divide,
-                                                        .backward_weights = BackwardWeights};
+                                                        .backward_weights = BackwardWeights,
+                                                        .divided_weights = DividedWeights};

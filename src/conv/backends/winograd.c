@@ -295,7 +295,7 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, Pet
   {                                                                                                                    \
     .name = its_name, .about = its_about, .supports = its_supports, .create = its_create, .destroy = Destroy,          \
     .pack = Pack, .later_bytes = CordsWinogradPairLaterBytes, .run = Run, .divide = CordsWinogradPairDivide,           \
-    .backward_weights = CordsWinogradPairBackwardWeights                                                               \
+    .backward_weights = CordsWinogradPairBackwardWeights, .divided_weights = CordsWinogradPairDividedWeights           \
   }
 
 const CordsConvBackendType cords_conv_backend_winograd = BACKEND(

@@ -244,4 +244,5 @@ const CordsConvBackendType cords_conv_backend_winograd_lean = {
     .later_bytes = CordsWinogradPairLaterBytes,
     .run = Run,
     .divide = CordsWinogradPairDivide,
-    .backward_weights = CordsWinogradPairBackwardWeights};
+    .backward_weights = CordsWinogradPairBackwardWeights,
+    .divided_weights = CordsWinogradPairDividedWeights};
