@@ -3,7 +3,9 @@
 # that know nothing of each other, one rank with N threads, N ranks with one thread each that split the batch, and N that
 # split the rows and columns of each image.
 # Prints one line per number type and way of N: its rate over N times that of one rank with one thread (1: twice as fast
-# with two), median and range over the rounds.  What N apart reach is what the machine allows.
+# with two), median and range over the rounds, and of the highest rates in all rounds.  What N apart reach is what the
+# machine allows; N times the slowest of them is what it allows to ranks that wait for each other, where its cores are
+# not equally fast.
 #
 #   src/bench/ranks.sh [-n N] [-rounds R] [-cords PROGRAM] [options of cords bench gradient]
 #
@@ -46,7 +48,9 @@ measure_apart() {
     runs+=($!)
   done
   for k in "${runs[@]}"; do wait "$k"; done # each by itself: one that fails ends the script
-  awk '{ sum[$1] += $2 } END { for (type in sum) print "apart", type, sum[type] }' "$parts" >> "$rates"
+  awk '{ sum[$1] += $2; if (!($1 in least) || $2 < least[$1]) least[$1] = $2; count[$1]++ }
+       END { for (type in sum) print "apart", type, sum[type] "\nslowest", type, count[type] * least[type] }' \
+    "$parts" >> "$rates"
   rm -f "$parts"
 }
 
@@ -59,9 +63,10 @@ for (( round = 0; round < rounds; round++ )); do
 done
 
 awk -v number="$number" '
-  { rate[$1, $2, ++count[$1, $2]] = $3; types[$2] }
+  { rate[$1, $2, ++count[$1, $2]] = $3; types[$2]; if ($3 > best[$1, $2]) best[$1, $2] = $3 }
   END {
     words["apart"] = number " ranks that know nothing of each other"
+    words["slowest"] = number " ranks apart, as fast as the slowest"
     words["threads"] = "one rank with " number " threads"
     words["batch"] = number " ranks that split the batch"
     words["domain"] = number " ranks that split each image"
@@ -72,7 +77,8 @@ awk -v number="$number" '
         for (i = 1; i <= rounds; i++)
           for (k = i + 1; k <= rounds; k++)
             if (ratio[k] < ratio[i]) { held = ratio[i]; ratio[i] = ratio[k]; ratio[k] = held }
-        printf "%-4s %-39s %.2f of %d times one rank with one thread (%.2f to %.2f, rounds: %d)\n", type, words[way],
-               ratio[int((rounds + 1) / 2)], number, ratio[1], ratio[rounds], rounds
+        printf "%-4s %-39s %.2f of %d times one rank with one thread (%.2f to %.2f, rounds: %d; highest rates: %.2f)\n",
+               type, words[way], ratio[int((rounds + 1) / 2)], number, ratio[1], ratio[rounds], rounds,
+               best[way, type] / (number * best["one", type])
       }
   }' "$rates" | sort -r

@@ -153,10 +153,10 @@ class Ranks(commands.Test):
                               timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr)
         for kind in ("f32", "bf16"):
-            for way in ("2 ranks that know nothing of each other", "one rank with 2 threads",
-                        "2 ranks that split the batch", "2 ranks that split each image"):
+            for way in ("2 ranks that know nothing of each other", "2 ranks apart, as fast as the slowest",
+                        "one rank with 2 threads", "2 ranks that split the batch", "2 ranks that split each image"):
                 self.assertRegex(done.stdout, rf"(?m)^{kind} +{way} +\d+\.\d\d of 2 times one rank with one thread "
-                                              r"\(\d+\.\d\d to \d+\.\d\d, rounds: 2\)")
+                                              r"\(\d+\.\d\d to \d+\.\d\d, rounds: 2; highest rates: \d+\.\d\d\)")
         for wrong, expected in ((["-n", "1"], "nothing to compare"), (["-cords", "/none"], "/none is not there")):
             failed = subprocess.run([str(script), *wrong, *map(str, TINY)], capture_output=True, text=True, timeout=120)
             self.assertEqual(failed.returncode, 2)
