@@ -29,12 +29,11 @@ typedef struct {
   CordsType type;
   const CordsOuterFunction (*tiles)[CHANNELS_MAX];
   PetscInt lanes, vectors, parts;
-  size_t unit_size; /* and of a NUMBER */
-  PetscInt items;   /* of x and dy */
-  const char *x;    /* UNITs [item][in pixel][channel] */
-  CordsBox box;     /* of early, empty where there is none */
-  const char *early;
-  const char *dy; /* elements as given */
+  size_t unit_size;       /* and of a NUMBER */
+  PetscInt items;         /* of x and dy */
+  const char *x;          /* UNITs [item][in pixel][channel] */
+  CordsBox box;           /* of early, empty where all is in x */
+  const char *early, *dy; /* elements as given */
   char *dw;
   const void *zeros;
 } Work;
@@ -280,7 +279,6 @@ PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType
             .unit_size = CordsUnitSize(type),
             .items = n,
             .x = x,
-            .early = early,
             .dy = dy,
             .dw = dw};
   void *zeros;
@@ -290,7 +288,7 @@ PetscErrorCode CordsDirectBackwardWeights(const CordsConvShape *shape, CordsType
   w.parts = (shape->in_channels + PART_CHANNELS - 1) / PART_CHANNELS;
   PetscCall(PetscCalloc(((size_t)shape->in_channels + CHANNELS_MAX) * w.unit_size, &zeros));
   w.zeros = zeros;
-  if (early && type != CORDS_BF16) w.box = *box;
+  if (early && type != CORDS_BF16) w.box = *box, w.early = early; /* pairs of bf16 are made of both images */
   if (type == CORDS_BF16)
     PetscCall(RunPairs(&w, n, &images, dy, threads));
   else
