@@ -4,13 +4,14 @@
    Tiles of inputs are transformed, multiplied with the transformed weights place by place — 16 to 36 products of
    matrices [tile][in channel] × [in channel][out channel] by the register tiles — and transformed back, where the Euler
    step is finished while the sums are still in the cache.  A chunk of tiles at a time, so that the transformed numbers
-   never reach memory.  Threads share tiles; where there are too few of them to fill register tiles, blocks of output
-   channels, and each transforms all inputs.  They do not wait for each other, and every sum is done by one thread in
-   one order, whatever their number.
+   never reach memory.  Threads share chunks (pieces.h); where there are too few tiles to fill register tiles, blocks of
+   output channels, and each transforms all inputs.  They do not wait for each other, and every sum is done by one
+   thread in one order, whatever their number.
 
    Rounding: a sum over many channels is added up in runs of a few.  With that the small tiles lose no more than the
    direct sum, the large ones two to three times as much as the small ones (test_rounding prints it). */
 #include "conv/backend.h"
+#include "conv/pieces.h"
 #include "conv/register_tile.h"
 #include "conv/route.h"
 #include "conv/scratch.h"
@@ -43,7 +44,8 @@ typedef struct {
   const CordsRoute *routes;
   CordsWinogradTiles tiles;
   PetscBool by_blocks; /* threads share blocks of output channels */
-  PetscInt chunk;      /* tiles at a time */
+  PetscInt64 chunks;   /* of tiles */
+  CordsPieces pieces;  /* chunks, unless threads share blocks */
   PetscInt run_units;  /* of inputs, of which sums are added to the total at once */
   size_t input_place, product_place;
   char *inputs, *products; /* of the first thread */
@@ -99,34 +101,39 @@ static void MultiplyPlace(const Work *w, const Chunk *chunk, PetscInt place, Pet
   }
 }
 
-/* A thread's share of the tiles, or of the output channels. */
-static void RunThread(const Work *w)
+/* The vectors of output channels begin .. end − 1 for chunk number `number`. */
+static void RunChunk(const Work *w, const Chunk *chunk, PetscInt64 number, PetscInt begin, PetscInt end)
+{
+  const CordsWinogradTiles *tiles = &w->tiles;
+  const PetscInt64 first = number * tiles->all / w->chunks;
+  const PetscInt count = (PetscInt)((number + 1) * tiles->all / w->chunks - first);
+  const PetscInt places = tiles->grid->size->places, vectors = w->routes[0].vectors;
+
+  for (PetscInt k = 0; k < count; k++)
+    CordsWinogradTilesInput(tiles, first + k, 0, tiles->grid->in_channels,
+                            chunk->inputs + (size_t)k * tiles->pixel_bytes, w->input_place);
+  for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
+    log_width = CordsRouteLogWidth(vectors - vector);
+    for (PetscInt place = 0; place < places; place++) MultiplyPlace(w, chunk, place, vector, log_width, count);
+    for (PetscInt k = 0; k < count; k++)
+      CordsWinogradTilesFinish(tiles, first + k, vector, 1 << log_width,
+                               chunk->products + ((size_t)k << log_width) * CORDS_VECTOR_BYTES, w->product_place);
+  }
+}
+
+/* A share of the output channels of all chunks, or of the chunks. */
+static void RunThread(Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
-  const PetscInt block_shares = w->by_blocks ? team : 1, tile_shares = w->by_blocks ? 1 : team;
   const CordsRoute *route = &w->routes[0];
-  const PetscInt begin = CordsRouteShareStart(route, thread % block_shares, block_shares);
-  const PetscInt end = CordsRouteShareStart(route, thread % block_shares + 1, block_shares);
-  const PetscInt64 first = thread % tile_shares * w->tiles.all / tile_shares;
-  const PetscInt64 share = (thread % tile_shares + 1) * w->tiles.all / tile_shares - first;
-  const PetscInt64 chunks = (share + w->chunk - 1) / w->chunk;
-  const CordsWinogradTiles *tiles = &w->tiles;
-  const PetscInt places = tiles->grid->size->places;
   const Chunk chunk = {w->inputs + thread * w->input_bytes, w->products + thread * w->product_bytes};
 
-  for (PetscInt64 c = 0; c < chunks; c++) {
-    const PetscInt64 from = first + c * share / chunks;
-    const PetscInt count = (PetscInt)(first + (c + 1) * share / chunks - from);
-    for (PetscInt k = 0; k < count; k++)
-      CordsWinogradTilesInput(tiles, from + k, 0, tiles->grid->in_channels,
-                              chunk.inputs + (size_t)k * tiles->pixel_bytes, w->input_place);
-    for (PetscInt vector = begin, log_width; vector < end; vector += 1 << log_width) {
-      log_width = CordsRouteLogWidth(route->vectors - vector);
-      for (PetscInt place = 0; place < places; place++) MultiplyPlace(w, &chunk, place, vector, log_width, count);
-      for (PetscInt k = 0; k < count; k++)
-        CordsWinogradTilesFinish(tiles, from + k, vector, 1 << log_width,
-                                 chunk.products + ((size_t)k << log_width) * CORDS_VECTOR_BYTES, w->product_place);
-    }
+  if (w->by_blocks) {
+    const PetscInt begin = CordsRouteShareStart(route, thread, team);
+    const PetscInt end = CordsRouteShareStart(route, thread + 1, team);
+    for (PetscInt64 k = 0; k < w->chunks; k++) RunChunk(w, &chunk, k, begin, end);
+  } else {
+    for (PetscInt64 k; (k = CordsPiecesTake(&w->pieces, thread)) >= 0;) RunChunk(w, &chunk, k, 0, route->vectors);
   }
 }
 
@@ -136,13 +143,16 @@ static PetscErrorCode Prepare(Work *w, int threads)
   const size_t product_bytes = CORDS_ROUTE_WIDTH_MAX * CORDS_VECTOR_BYTES;
   const size_t places = (size_t)w->tiles.grid->size->places;
   const size_t tile_bytes = places * (w->tiles.pixel_bytes + product_bytes);
-  const PetscInt64 share = w->by_blocks ? w->tiles.all : (w->tiles.all + threads - 1) / threads;
+  const PetscInt shares = w->by_blocks ? 1 : threads;
+  const PetscInt64 share = (w->tiles.all + shares - 1) / shares;
+  PetscInt64 chunk = PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN) / TILE_GROUP * TILE_GROUP; /* tiles, at most */
 
   PetscFunctionBegin;
-  w->chunk = (PetscInt)PetscMax(chunk_bytes / tile_bytes, CHUNK_MIN) / TILE_GROUP * TILE_GROUP;
-  w->chunk = (PetscInt)PetscMin(w->chunk, share);
-  w->input_place = CordsWinogradPlaceBytes((size_t)w->chunk * w->tiles.pixel_bytes);
-  w->product_place = CordsWinogradPlaceBytes((size_t)w->chunk * product_bytes);
+  w->chunks = (share + chunk - 1) / chunk * shares;
+  chunk = (w->tiles.all + w->chunks - 1) / w->chunks;
+  CordsPiecesStart(&w->pieces, w->chunks, shares);
+  w->input_place = CordsWinogradPlaceBytes((size_t)chunk * w->tiles.pixel_bytes);
+  w->product_place = CordsWinogradPlaceBytes((size_t)chunk * product_bytes);
   w->input_bytes = places * w->input_place;
   w->product_bytes = places * w->product_place;
   PetscCall(CordsScratchGet((size_t)threads * (w->input_bytes + w->product_bytes), &w->inputs));

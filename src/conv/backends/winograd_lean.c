@@ -7,9 +7,10 @@
    on weights, a quarter of the bytes.  The loops, from the outermost: a chunk of tiles, a vector of output channels, a
    run of input channels, whose weights stay in the first-level cache, groups of four tiles, rows of places.
 
-   Threads share tiles; where there are few of them, output channels, and each transforms all inputs.  They do not wait
-   for each other, and every sum is done by one thread in one order, whatever their number. */
+   Threads share chunks (pieces.h); where tiles are few, output channels, and each transforms all inputs.  They do not
+   wait for each other, and every sum is done by one thread in one order, whatever their number. */
 #include "conv/backend.h"
+#include "conv/pieces.h"
 #include "conv/scratch.h"
 #include "conv/vector_types.h"
 #include "conv/winograd_pair.h"
@@ -51,6 +52,8 @@ typedef struct {
   const char *panels;   /* [vector of out channels][in channel][tap][lane] */
   PetscInt vectors;     /* of output channels */
   PetscBool by_vectors; /* threads share output channels */
+  PetscInt64 chunks;    /* of tiles */
+  CordsPieces pieces;   /* chunks, unless threads share output channels */
   size_t element_size;
   PetscInt runs;
   size_t group_bytes, run_bytes; /* of inputs; a group of all its runs */
@@ -128,29 +131,34 @@ static PetscInt ShareStart(const Work *w, PetscInt share, PetscInt shares)
   return PetscMin(share * words / shares * together, w->vectors);
 }
 
-/* A thread's share of the tiles, or of the output channels. */
-static void RunThread(const Work *w)
+/* The vectors of output channels begin .. end − 1 for chunk number `number`. */
+static void RunChunk(const Work *w, Chunk *chunk, PetscInt64 number, PetscInt begin, PetscInt end)
+{
+  chunk->first = number * CHUNK_TILES;
+  chunk->count = (PetscInt)PetscMin(CHUNK_TILES, w->tiles.all - chunk->first);
+  chunk->groups = (chunk->count + GROUP - 1) / GROUP;
+  TransformInputs(w, chunk);
+  for (PetscInt vector = begin; vector < end; vector++) {
+    Multiply(w, chunk, vector);
+    for (PetscInt k = 0; k < chunk->count; k++)
+      CordsWinogradTilesFinish(&w->tiles, chunk->first + k, vector, 1,
+                               GroupSums(chunk, k / GROUP) + (size_t)(k % GROUP) * CORDS_VECTOR_BYTES,
+                               (size_t)GroupTiles(chunk, k / GROUP) * CORDS_VECTOR_BYTES);
+  }
+}
+
+/* A share of the output channels of all chunks, or of the chunks. */
+static void RunThread(Work *w)
 {
   const PetscInt thread = omp_get_thread_num(), team = omp_get_num_threads();
-  const PetscInt vector_shares = w->by_vectors ? team : 1, tile_shares = w->by_vectors ? 1 : team;
-  const PetscInt begin = ShareStart(w, thread % vector_shares, vector_shares);
-  const PetscInt end = ShareStart(w, thread % vector_shares + 1, vector_shares);
-  const PetscInt64 last = (thread % tile_shares + 1) * w->tiles.all / tile_shares;
   Chunk chunk = {.inputs = w->inputs + (size_t)thread * w->thread_bytes};
 
   chunk.sums = chunk.inputs + CHUNK_GROUPS * w->group_bytes;
-  for (chunk.first = thread % tile_shares * w->tiles.all / tile_shares; chunk.first < last;
-       chunk.first += CHUNK_TILES) {
-    chunk.count = (PetscInt)PetscMin(CHUNK_TILES, last - chunk.first);
-    chunk.groups = (chunk.count + GROUP - 1) / GROUP;
-    TransformInputs(w, &chunk);
-    for (PetscInt vector = begin; vector < end; vector++) {
-      Multiply(w, &chunk, vector);
-      for (PetscInt k = 0; k < chunk.count; k++)
-        CordsWinogradTilesFinish(&w->tiles, chunk.first + k, vector, 1,
-                                 GroupSums(&chunk, k / GROUP) + (size_t)(k % GROUP) * CORDS_VECTOR_BYTES,
-                                 (size_t)GroupTiles(&chunk, k / GROUP) * CORDS_VECTOR_BYTES);
-    }
+  if (w->by_vectors) {
+    const PetscInt begin = ShareStart(w, thread, team), end = ShareStart(w, thread + 1, team);
+    for (PetscInt64 k = 0; k < w->chunks; k++) RunChunk(w, &chunk, k, begin, end);
+  } else {
+    for (PetscInt64 k; (k = CordsPiecesTake(&w->pieces, thread)) >= 0;) RunChunk(w, &chunk, k, 0, w->vectors);
   }
 }
 
@@ -223,6 +231,8 @@ static PetscErrorCode Run(void *data, PetscBool adjoint, CordsConvPart part, Pet
   w.panels = adjoint ? pair->adjoint.panels : pair->forward.panels;
   w.vectors = g->out_channels / w.tiles.lanes;
   w.by_vectors = (PetscBool)(w.tiles.all < (PetscInt64)CHUNK_TILES * threads && w.vectors >= threads);
+  w.chunks = (w.tiles.all + CHUNK_TILES - 1) / CHUNK_TILES;
+  CordsPiecesStart(&w.pieces, w.chunks, threads);
   w.runs = (g->in_channels + RUN - 1) / RUN;
   w.run_bytes = CordsWinogradPlaceBytes(PLACES * GROUP * RUN * w.element_size);
   w.group_bytes = (size_t)w.runs * w.run_bytes;
