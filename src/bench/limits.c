@@ -47,9 +47,11 @@ enum {
       for (size_t k = 0; k < 64 / sizeof(UNIT); k++) weights[k] = unit;                                                \
       UNROLL_CHAINS for (int k = 0; k < CHAINS; k++) sum[k] = (VECTOR){0} + (__typeof__(sum[0][0]))k;                  \
       for (int turn = 0; turn < TURNS; turn++) {                                                                       \
+        UnsignedVector weight;                                                                                         \
+        LOAD_UNITS(weight, weights);                                                                                   \
         UNROLL_CHAINS for (int k = 0; k < CHAINS; k++)                                                                 \
         {                                                                                                              \
-          MULTIPLY_ADD_##SUFFIX(sum[k], unit, weights);                                                                \
+          MULTIPLY_ADD_##SUFFIX(sum[k], unit, weight);                                                                 \
         }                                                                                                              \
         __asm__ volatile("" : "+m"(weights));                                                                          \
       }                                                                                                                \

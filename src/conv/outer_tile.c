@@ -17,10 +17,12 @@
     }                                                                                                                  \
     for (PetscInt p = 0; p < pixels; p++, w += WIDTH * LANES) {                                                        \
       const UNIT *row = (const UNIT *)rows[p] + channel;                                                               \
+      UnsignedVector gradient[WIDTH];                                                                                  \
+      UNROLL for (int v = 0; v < WIDTH; v++) LOAD_UNITS(gradient[v], w + v * LANES);                                   \
       UNROLL for (int c = 0; c < CHANNELS; c++)                                                                        \
       {                                                                                                                \
         const UNIT unit = row[c];                                                                                      \
-        UNROLL for (int v = 0; v < WIDTH; v++) MULTIPLY_ADD_##SUFFIX(sum[c][v], unit, w + v * LANES);                  \
+        UNROLL for (int v = 0; v < WIDTH; v++) MULTIPLY_ADD_##SUFFIX(sum[c][v], unit, gradient[v]);                    \
       }                                                                                                                \
     }                                                                                                                  \
     UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++)                                   \
@@ -45,11 +47,13 @@
       Vector sum[CHANNELS][WIDTH];                                                                                     \
       UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++) sum[c][v] = (Vector){0};        \
       for (PetscInt p = 0; p < pixels; p++, row += LANES, w += WIDTH * LANES) {                                        \
+        UnsignedVector gradient[WIDTH];                                                                                \
         __builtin_prefetch(next + p, 1);                                                                               \
+        UNROLL for (int v = 0; v < WIDTH; v++) LOAD_UNITS(gradient[v], w + v * LANES);                                 \
         UNROLL for (int c = 0; c < CHANNELS; c++)                                                                      \
         {                                                                                                              \
           const UNIT unit = row[c];                                                                                    \
-          UNROLL for (int v = 0; v < WIDTH; v++) MULTIPLY_ADD_##SUFFIX(sum[c][v], unit, w + v * LANES);                \
+          UNROLL for (int v = 0; v < WIDTH; v++) MULTIPLY_ADD_##SUFFIX(sum[c][v], unit, gradient[v]);                  \
         }                                                                                                              \
       }                                                                                                                \
       UNROLL for (int c = 0; c < CHANNELS; c++) UNROLL for (int v = 0; v < WIDTH; v++) to[c * WIDTH + v] += sum[c][v]; \

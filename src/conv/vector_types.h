@@ -41,19 +41,30 @@ typedef int32_t IntVector __attribute__((vector_size(64), may_alias));
 typedef int64_t LongVector __attribute__((vector_size(64), may_alias));
 typedef uint32_t UnsignedVector __attribute__((vector_size(64), may_alias));
 
-/* sum += unit · weights for a vector of sums; one number, or a pair of bf16, times a vector of such. */
-#define MULTIPLY_ADD_F32(sum, unit, w) sum += (FloatVector)SPLAT16(unit) * *(const FloatVector *)(w)
-#define MULTIPLY_ADD_F64(sum, unit, w) sum += (DoubleVector)SPLAT8(unit) * *(const DoubleVector *)(w)
-#if defined(__AVX512BF16__)
-#define MULTIPLY_ADD_BF16(sum, unit, w)                                                                                \
-  sum = (FloatVector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)(unit)),                           \
-                                      (__m512bh)_mm512_load_si512(w))
-#else
-#define MULTIPLY_ADD_BF16(sum, unit, w)                                                                                \
+/* `weights` = a vector of UNITs at p, whatever their type, for several multiply-adds.  It is held in a register: gcc 12
+   would read memory again for each of up to four of them, and a processor multiplies as fast as it loads. */
+#if defined(__AVX512F__)
+#define LOAD_UNITS(weights, p)                                                                                         \
   {                                                                                                                    \
-    const UnsignedVector pair_ = *(const UnsignedVector *)(w), image_ = SPLAT16(unit);                                 \
-    sum += (FloatVector)(image_ << 16) * (FloatVector)(pair_ << 16) +                                                  \
-           (FloatVector)(image_ & 0xffff0000u) * (FloatVector)(pair_ & 0xffff0000u);                                   \
+    weights = *(const UnsignedVector *)(p);                                                                            \
+    __asm__("" : "+v"(weights));                                                                                       \
+  }
+#else
+#define LOAD_UNITS(weights, p) weights = *(const UnsignedVector *)(p)
+#endif
+
+/* sum += unit · weights for a vector of sums; one number, or a pair of bf16, times a vector of such. */
+#define MULTIPLY_ADD_F32(sum, unit, weights) sum += (FloatVector)SPLAT16(unit) * (FloatVector)(weights)
+#define MULTIPLY_ADD_F64(sum, unit, weights) sum += (DoubleVector)SPLAT8(unit) * (DoubleVector)(weights)
+#if defined(__AVX512BF16__)
+#define MULTIPLY_ADD_BF16(sum, unit, weights)                                                                          \
+  sum = (FloatVector)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32((int)(unit)), (__m512bh)(weights))
+#else
+#define MULTIPLY_ADD_BF16(sum, unit, weights)                                                                          \
+  {                                                                                                                    \
+    const UnsignedVector image_ = SPLAT16(unit);                                                                       \
+    sum += (FloatVector)(image_ << 16) * (FloatVector)((weights) << 16) +                                              \
+           (FloatVector)(image_ & 0xffff0000u) * (FloatVector)((weights)&0xffff0000u);                                 \
   }
 #endif
 
