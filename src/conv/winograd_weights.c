@@ -22,7 +22,8 @@
 enum {
   BLOCK_CHANNELS = 128, /* input channels of the largest block */
   CHUNK_PLACES = 1024,  /* of its tiles; with a block of 128 × 64 channels 1.3 MB, of F4 1.9 MB */
-  TILES_AHEAD = 2       /* what they read is fetched while others are transformed */
+  TILES_AHEAD = 2,      /* what they read is fetched while others are transformed */
+  RING = 4              /* more than TILES_AHEAD */
 };
 
 typedef struct {
@@ -137,26 +138,20 @@ PrefetchVectors(const Work *w, PetscInt count, const void *const pixels[], Petsc
 }
 
 /* The processor sees no pattern in the short runs that tiles read. */
-static inline __attribute__((always_inline)) void Prefetch(const Work *w, const Block *b, PetscInt64 tile)
+static inline __attribute__((always_inline)) void Prefetch(const Work *w, const Block *b, const Pixels *pixels)
 {
-  Pixels pixels;
-
-  if (tile >= w->all) return;
-  Locate(w, tile, &pixels);
-  PrefetchVectors(w, w->grid->size->inputs, pixels.x, b->in, b->in_count);
-  PrefetchVectors(w, w->grid->size->outputs, pixels.dy, b->out, 1 << b->log_width);
+  PrefetchVectors(w, w->grid->size->inputs, pixels->x, b->in, b->in_count);
+  PrefetchVectors(w, w->grid->size->outputs, pixels->dy, b->out, 1 << b->log_width);
 }
 
-/* Tile `tile` of all items as number k of the chunk. */
-static void TransformTile(const Work *w, const Block *b, PetscInt64 tile, PetscInt k)
+/* A tile as number k of the chunk. */
+static void TransformTile(const Work *w, const Block *b, const Pixels *pixels, PetscInt k)
 {
   const PetscInt group = k / w->together, half = k % w->together, width = w->lanes << b->log_width;
-  Pixels pixels;
 
-  Locate(w, tile, &pixels);
-  w->transform->input_units(pixels.x, b->in * w->lanes, b->in_count * w->lanes, half,
+  w->transform->input_units(pixels->x, b->in * w->lanes, b->in_count * w->lanes, half,
                             b->inputs + (size_t)group * CORDS_VECTOR_BYTES, w->input_vector, w->input_place);
-  w->transform->gradient_units(pixels.dy, b->out * w->lanes, width, half,
+  w->transform->gradient_units(pixels->dy, b->out * w->lanes, width, half,
                                b->gradients + (size_t)group * width * w->unit_size, CORDS_VECTOR_BYTES,
                                w->gradient_place);
 }
@@ -189,13 +184,18 @@ static void AddToWeights(const Work *w, const Block *b)
 
 static void RunBlock(const Work *w, Block *b)
 {
+  Pixels ring[RING]; /* of tiles on their way from being fetched to being transformed */
+
   memset(b->du, 0, (size_t)w->grid->size->panels * w->du_panel);
+  for (PetscInt64 tile = 0; tile < TILES_AHEAD; tile++) Locate(w, tile, &ring[tile % RING]);
   for (PetscInt64 first = 0; first < w->all; first += w->chunk) {
     const PetscInt count = (PetscInt)PetscMin(w->chunk, w->all - first);
     const PetscInt groups = (count + w->together - 1) / w->together;
     for (PetscInt k = 0; k < groups * w->together; k++) {
-      Prefetch(w, b, first + k + TILES_AHEAD);
-      TransformTile(w, b, first + k, k);
+      const PetscInt64 tile = first + k, ahead = tile + TILES_AHEAD;
+      Locate(w, ahead, &ring[ahead % RING]);
+      Prefetch(w, b, &ring[ahead % RING]);
+      TransformTile(w, b, &ring[tile % RING], k);
     }
     Multiply(w, b, groups);
   }
