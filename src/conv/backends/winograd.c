@@ -28,9 +28,9 @@ enum {
 };
 /* Transformed numbers and products of a chunk; the rest of the second-level cache is for weights. */
 static const size_t chunk_bytes = (size_t)320 << 10;
-/* Transformed weights, 512 × 512 channels of float32: beyond it they take much memory, and reading them more time than
-   multiplying. */
-static const double weights_bytes_max = 16.0 * (1 << 20), large_weights_bytes_max = 36.0 * (1 << 20);
+/* Transformed weights.  Beyond it they take more memory than a training step of the largest networks has to spare, and
+   reading them more time than multiplying: winograd_lean is for those. */
+static const double weights_bytes_max = 16.0 * (1 << 20);
 
 typedef CordsRoute Routes[PANELS_MAX]; /* a 1 × 1 convolution each, for its panel, which it borrows from the pair */
 
@@ -162,24 +162,23 @@ static PetscErrorCode Prepare(Work *w, int threads)
 
 /* ---- the backend ---- */
 
-static PetscBool Fits(const CordsConvShape *s, CordsType type, CordsWinogradKind kind, double bytes_max)
+static PetscBool Fits(const CordsConvShape *s, CordsType type, CordsWinogradKind kind)
 {
   const double bytes = (double)CordsWinogradSizeOf(kind, PETSC_FALSE)->panels * s->in_channels * s->out_channels *
                        (double)CordsTypeSize(type);
 
-  return (PetscBool)(CordsWinogradFits(s, type, kind) && bytes <= bytes_max);
+  return (PetscBool)(CordsWinogradFits(s, type, kind) && bytes <= weights_bytes_max);
 }
 
 static PetscBool Supports(const CordsConvShape *s, CordsType type)
 {
-  return (PetscBool)(Fits(s, type, CORDS_WINOGRAD_F2, weights_bytes_max) ||
-                     Fits(s, type, CORDS_WINOGRAD_STRIDE2, weights_bytes_max));
+  return (PetscBool)(Fits(s, type, CORDS_WINOGRAD_F2) || Fits(s, type, CORDS_WINOGRAD_STRIDE2));
 }
 
 /* Not bf16, whose rounding errors the large tiles would make visible. */
 static PetscBool SupportsLarge(const CordsConvShape *s, CordsType type)
 {
-  return (PetscBool)(type != CORDS_BF16 && Fits(s, type, CORDS_WINOGRAD_F4, large_weights_bytes_max));
+  return (PetscBool)(type != CORDS_BF16 && Fits(s, type, CORDS_WINOGRAD_F4));
 }
 
 static PetscErrorCode RoutesCreate(CordsType type, CordsWinogradDirection *d, Routes routes)
