@@ -76,13 +76,11 @@ static PetscErrorCode WriteSkipped(CordsDataset dataset, CordsH5 file)
 }
 
 static PetscErrorCode WriteResults(CordsContext context, CordsModel model, CordsDataset dataset,
-                                   const CordsEvaluation *e)
+                                   const CordsEvaluation *e, CordsResults results)
 {
   PetscInt64 steps = e->steps;
-  CordsResults results;
 
   PetscFunctionBegin;
-  PetscCall(CordsResultsCreate(context, output, &results));
   PetscCall(CordsH5WriteArray(CordsResultsFile(results), &accuracy_schema, CORDS_FILE_F64, 1, &steps, e->accuracy));
   PetscCall(CordsH5WriteArray(CordsResultsFile(results), &loss_schema, CORDS_FILE_F64, 1, &steps, e->loss));
   PetscCall(WriteConfusion(context, CordsResultsFile(results), model->architecture.classes, e));
@@ -95,7 +93,6 @@ static PetscErrorCode WriteResults(CordsContext context, CordsModel model, Cords
   PetscCall(CordsResultsDeclare(results, &label_schema, CORDS_FILE_I64, 0, NULL));
   PetscCall(CordsResultsAppend(results, predicted_schema.name, e->count, e->predicted));
   PetscCall(CordsResultsAppend(results, label_schema.name, e->count, e->label));
-  PetscCall(CordsDatasetCommitResults(dataset, "evaluate", checkpoint, &results));
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 
@@ -104,13 +101,17 @@ static PetscErrorCode Run(CordsContext context, int *exit_status)
   CordsModel model;
   CordsDataset dataset;
   CordsEvaluation evaluation;
+  CordsResults results;
 
   PetscFunctionBegin;
   PetscCall(CordsModelLoad(context, checkpoint, &model));
   PetscCall(CordsSelectionOpen(context, &selection, checkpoint, model->architecture.image_channels,
                                model->architecture.classes, &dataset));
+  /* before the work, so that a file that cannot be written is found out now */
+  PetscCall(CordsResultsCreate(context, output, &results));
   PetscCall(CordsEvaluate(context, model, &rollout, &loading, dataset, image_count, &evaluation));
-  PetscCall(WriteResults(context, model, dataset, &evaluation));
+  PetscCall(WriteResults(context, model, dataset, &evaluation, results));
+  PetscCall(CordsDatasetCommitResults(dataset, "evaluate", checkpoint, &results));
   PetscCall(CordsLog(context, "%s: accuracy %.4f, loss %.4f nat on %" PetscInt64_FMT " images of %s (%s form)\n",
                      checkpoint, evaluation.accuracy[evaluation.steps - 1], evaluation.loss[evaluation.steps - 1],
                      evaluation.images, selection.dataset, CordsFormNames[model->form]));

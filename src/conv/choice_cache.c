@@ -164,7 +164,8 @@ PetscErrorCode CordsConvCacheRead(const char *path, CordsConvChoiceTable *table,
   if (*state == CORDS_CONV_CACHE_DAMAGED)
     snprintf(note, CORDS_CONV_CACHE_NOTE_LENGTH, "'%s' is damaged or no file of kernel choices", path);
   if (*state == CORDS_CONV_CACHE_OTHER)
-    snprintf(note, CORDS_CONV_CACHE_NOTE_LENGTH, "'%s' was measured on another processor or by another version", path);
+    snprintf(note, CORDS_CONV_CACHE_NOTE_LENGTH,
+             "'%s' was measured on another processor, by another version or with other libraries", path);
   PetscFunctionReturn(PETSC_SUCCESS);
 }
 

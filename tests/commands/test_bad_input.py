@@ -347,7 +347,8 @@ class Outputs(BadInput):
         for words in self.writers():
             with self.subTest(words[1]):
                 self.assert_mistake([*words, "-output", self.config / "out.h5"], "train.yaml/out.h5", "Not a directory")
-                self.assert_mistake([*words, "-output", self.folder / "none/out.h5"], "none/out.h5", "No such file")
+                run = self.assert_mistake([*words, "-output", self.folder / "none/out.h5"], "none/out.h5", "No such file")
+                self.assertNotRegex(run.stdout, "(?m)^(memory|loading)| left$", "said after the work, not before it")
                 self.assert_mistake([*words, "-output", self.data], self.data, "folder")
         self.assert_mistake(self.training("train.yaml/run", data=self.data), "train.yaml/run", "Not a directory")
         self.assert_mistake(self.training("none/run", data=self.data), "none/run", "No such file")

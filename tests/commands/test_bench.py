@@ -1,8 +1,10 @@
 """cords bench as a user types it: what would be measured, a small real run and its file, bad input, the peer."""
 # BESIDE OTHERS
 
+import pathlib
 import re
 import subprocess
+import time
 import unittest
 
 import commands
@@ -194,6 +196,29 @@ class Peer(commands.Test):
                           "'seconds': 1.0, 'peak_bytes': 1}), flush=True)\n")
         self.assert_mistake(["bench", "peer", *TINY, "-batch", 2, "-repetitions", 1, "-scratch", self.folder,
                              "-peer_script", script], "trial differ", "times say nothing")
+
+    def test_peer_that_is_left_alone(self):
+        """A killed cords leaves no peer behind that would be at work for another hour."""
+        folder = self.folder / "killed"  # keeps what cords could not remove
+        folder.mkdir()
+        script, started = folder / "slow.py", folder / "started"
+        script.write_text(f"import os, sys, time\nsys.stdin.readline()\n"
+                          f"open({str(started)!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(3600)\n")
+        words = commands.command("bench", "peer", *TINY, "-batch", 2, "-repetitions", 1, "-scratch", folder,
+                                 "-peer_script", script)
+        cords = subprocess.Popen(words, env=commands.environment(), stdout=subprocess.DEVNULL)
+        self.wait_for(lambda: started.exists() and started.read_text().endswith("\n"))
+        peer = pathlib.Path("/proc") / started.read_text().strip() / "cmdline"
+        self.assertIn("slow.py", peer.read_text())
+        cords.kill()
+        cords.wait()
+        self.wait_for(lambda: not peer.exists() or "slow.py" not in peer.read_text())
+
+    def wait_for(self, condition):
+        end = time.monotonic() + 60
+        while not condition():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
 
     def test_peer_that_is_not_there(self):
         words = ["bench", "peer", *TINY, "-batch", 2, "-repetitions", 1, "-scratch", self.folder]

@@ -75,7 +75,8 @@ class Kernels(commands.Test):
             file["kernels"].attrs["measured_by"] = "another processor"
         self.assertIn("not used", self.done("info", "backends", "-kernel_cache", bad))
         printed = self.train("other", "-kernel_cache", bad, ranks=2)
-        self.assertEqual(printed.count("another processor or by another version; it is ignored and made anew"), 1)
+        self.assertEqual(printed.count("measured on another processor, by another version or with other libraries; it is "
+                                       "ignored and made anew"), 1)
 
     def test_bad_values(self):
         out = self.training("out", data=self.data)

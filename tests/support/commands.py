@@ -154,7 +154,8 @@ class Test(unittest.TestCase):
         return result.stdout + result.stderr
 
     def assert_mistake(self, words, *expected, ranks=1):
-        """The command fails with one sentence that has the expected words in it, status 2, and leaves no file."""
+        """The command fails with one sentence that has the expected words in it, status 2, and leaves no file.
+        Returns the run."""
         before = tree(self.folder)
         result = run(*words, ranks=ranks)
         sentences = [line for line in result.stderr.splitlines() if line.startswith("cords: ")]
@@ -166,6 +167,7 @@ class Test(unittest.TestCase):
         for words in expected:
             self.assertIn(str(words), sentences[0])
         self.assertEqual(tree(self.folder), before, "something was left behind or changed")
+        return result
 
     def assert_same_arrays(self, one, other, group="parameters"):
         """Bit-identical, not just equal."""
