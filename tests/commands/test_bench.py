@@ -198,15 +198,16 @@ class Peer(commands.Test):
                              "-peer_script", script], "trial differ", "times say nothing")
 
     def test_peer_that_is_left_alone(self):
-        """A killed cords leaves no peer behind that would be at work for another hour."""
+        """A killed cords leaves no peer behind that would be at work for minutes."""
         folder = self.folder / "killed"  # keeps what cords could not remove
         folder.mkdir()
         script, started = folder / "slow.py", folder / "started"
         script.write_text(f"import os, sys, time\nsys.stdin.readline()\n"
-                          f"open({str(started)!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(3600)\n")
+                          f"open({str(started)!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(300)\n")
         words = commands.command("bench", "peer", *TINY, "-batch", 2, "-repetitions", 1, "-scratch", folder,
                                  "-peer_script", script)
         cords = subprocess.Popen(words, env=commands.environment(), stdout=subprocess.DEVNULL)
+        self.addCleanup(cords.kill)
         self.wait_for(lambda: started.exists() and started.read_text().endswith("\n"))
         peer = pathlib.Path("/proc") / started.read_text().strip() / "cmdline"
         self.assertIn("slow.py", peer.read_text())
